@@ -37,10 +37,11 @@ pub fn up(workspace: &Workspace) -> Result<Vec<Server>> {
     make_folder(&workspace.stack.join("logs"))?;
     let mut state = State::load(workspace)?;
     let missing: Vec<Server> = Server::ALL.into_iter().filter(|&server| !serves(&state, server)).collect();
-    for server in &missing {
-        end(workspace, &mut state, *server)?;
+    let mut wanted = Vec::new();
+    for &server in &missing {
+        wanted.push((server, end(workspace, &mut state, server)?));
     }
-    start(workspace, &mut state, &missing)?;
+    start(workspace, &mut state, &wanted)?;
     for server in Server::ALL.into_iter().filter(|server| !missing.contains(server)) {
         step(server.name(), format!("up already, {}", address(&state, server)));
     }
@@ -74,7 +75,7 @@ pub fn down(workspace: &Workspace, servers: &[Server]) -> Result<()> {
 pub struct Standing {
     /// The server's name.
     pub server: &'static str,
-    /// `ready`, `starting` (runs, does not answer), `died` or `down`.
+    /// `ready`, `silent` (runs, does not answer), `died` or `down`.
     pub state: &'static str,
     /// Where it is, or was.
     pub url: Option<String>,
@@ -94,7 +95,7 @@ pub fn status(workspace: &Workspace) -> Result<Vec<Standing>> {
         };
         let word = match (running.process.is_alive(), server.probe(running.port)) {
             (true, Ok(())) => "ready",
-            (true, Err(_)) => "starting",
+            (true, Err(_)) => "silent",
             (false, _) => "died",
         };
         Standing { server: server.name(), state: word, url: Some(server.url(running.port)), pid: Some(running.process.pid) }
@@ -125,8 +126,8 @@ pub fn reset(workspace: &Workspace) -> Result<()> {
     step("moto", "is empty");
     drop_databases(workspace, ports.mongodb)?;
     step("mongodb", "is empty");
-    end(workspace, &mut state, Server::LocalStack)?;
-    start(workspace, &mut state, &[Server::LocalStack])
+    let before = end(workspace, &mut state, Server::LocalStack)?;
+    start(workspace, &mut state, &[(Server::LocalStack, before)])
 }
 
 /// Drops every database but MongoDB's own, by the driver that came with the servers.
@@ -160,15 +161,16 @@ fn serves(state: &State, server: Server) -> bool {
     false
 }
 
-/// Ends a server that still runs and forgets it.
-fn end(workspace: &Workspace, state: &mut State, server: Server) -> Result<()> {
-    let Some(running) = state.servers.get(server.name()) else { return Ok(()) };
+/// Ends a server that still runs and forgets it; the port it had is given back for the next start.
+fn end(workspace: &Workspace, state: &mut State, server: Server) -> Result<Option<u16>> {
+    let Some(running) = state.servers.get(server.name()).cloned() else { return Ok(None) };
     if running.process.is_alive() {
         step(server.name(), format!("ending process {}", running.process.pid));
         running.process.end(server.time_to_end())?;
     }
     state.servers.remove(server.name());
-    state.save(workspace)
+    state.save(workspace)?;
+    Ok(Some(running.port))
 }
 
 struct Starting {
@@ -179,10 +181,10 @@ struct Starting {
 }
 
 /// Starts servers side by side and waits until all are ready.
-fn start(workspace: &Workspace, state: &mut State, servers: &[Server]) -> Result<()> {
+fn start(workspace: &Workspace, state: &mut State, servers: &[(Server, Option<u16>)]) -> Result<()> {
     let mut starting = Vec::new();
-    for &server in servers {
-        let port = ports::pick(server)?;
+    // All ports first: a variable that holds no port is found before anything runs.
+    for (server, port) in ports::pick_all(servers)? {
         let log = workspace.log(server.name());
         let (child, process) = process::start(server.command(workspace, port)?, &log)?;
         let begin = Instant::now();

@@ -6,13 +6,21 @@ use anyhow::{Context, Result};
 
 use super::server::Server;
 
-/// Picks a free port for a server.
+/// Picks a free port for every server; with each comes the port it had before, which shells already point to.
 ///
 /// # Errors
-/// When the configured port is not a port, or no port is free.
-pub fn pick(server: Server) -> Result<u16> {
-    let wish = first_wish(server)?;
-    if is_free(wish) { Ok(wish) } else { any_free() }
+/// When a configured port is not a port, or no port is free.
+pub fn pick_all(servers: &[(Server, Option<u16>)]) -> Result<Vec<(Server, u16)>> {
+    // Every port stays bound until all are chosen, so that no two servers get the same one.
+    let mut held = Vec::new();
+    for &(server, before) in servers {
+        let wish = first_wish(server)?;
+        let other = before.filter(|_| configured(server).is_ok_and(|port| port.is_none())).unwrap_or(wish);
+        let listener = bind(other).or_else(|_| bind(wish)).or_else(|_| bind(0)).context("looking for a free port on 127.0.0.1")?;
+        let port = listener.local_addr().context("looking for a free port on 127.0.0.1")?.port();
+        held.push((server, port, listener));
+    }
+    Ok(held.into_iter().map(|(server, port, _)| (server, port)).collect())
 }
 
 /// The port a server gets when nobody else has it: the configured one, else its usual one.
@@ -40,13 +48,8 @@ fn parse(text: &str) -> Result<u16> {
     Ok(port.get())
 }
 
-fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-}
-
-fn any_free() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port on 127.0.0.1")?;
-    Ok(listener.local_addr().context("looking for a free port on 127.0.0.1")?.port())
+fn bind(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
 }
 
 #[cfg(test)]
@@ -54,13 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_not_taken() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("binds");
-        let port = taken.local_addr().expect("has an address").port();
-        assert!(!is_free(port));
-        let other = any_free().expect("finds one");
-        assert_ne!(other, port);
-        assert!(is_free(other));
+    fn a_taken_port_gives_way_to_a_free_one() {
+        let wish = first_wish(Server::Moto).expect("is a port");
+        let _taken = bind(wish);
+        let picked = pick_all(&[(Server::Moto, None), (Server::MongoDb, None)]).expect("picks");
+        assert_ne!(picked[0].1, wish);
+        assert_ne!(picked[0].1, picked[1].1);
+        let again = pick_all(&[(Server::Moto, Some(picked[0].1))]).expect("picks");
+        assert_eq!(again, [picked[0]], "the port it had before is free and wanted again");
     }
 
     #[test]
