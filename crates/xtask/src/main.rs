@@ -3,12 +3,18 @@
 //! Must not know: the crates of the product. A chore builds and runs them from outside, as a person would, so that this
 //! crate stays quick to build and starts before anything else is there.
 
+mod bench;
+mod checks;
+mod demo;
 mod http;
 mod process;
+mod samples;
 mod say;
 mod stack;
+mod steps;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -30,6 +36,18 @@ enum Chore {
     /// The development stack: LocalStack, Moto and MongoDB on this machine, without a container engine.
     #[command(subcommand)]
     Stack(StackVerb),
+    /// The whole job on the development stack: apply the reference desired state, show where it stands, show that the second
+    /// plan is empty.
+    Demo(demo::Options),
+    /// Write small sample sources into a folder, the same bytes each time.
+    Samples {
+        /// The folder; made when it is not there.
+        folder: PathBuf,
+    },
+    /// Formatting, lints, documentation and all tests, the stack brought up for them.
+    Test(checks::Options),
+    /// The benchmarks, with a release build.
+    Bench(bench::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,8 +91,13 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     match chore {
-        Chore::Stack(verb) => run_stack(&workspace, verb),
+        Chore::Stack(verb) => return run_stack(&workspace, verb),
+        Chore::Demo(options) => demo::show(&workspace, &options)?,
+        Chore::Samples { folder } => demo::write_samples(&folder)?,
+        Chore::Test(options) => checks::take(&workspace, &options)?,
+        Chore::Bench(options) => bench::measure(&workspace, &options)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_stack(workspace: &Workspace, verb: StackVerb) -> Result<ExitCode> {
@@ -93,7 +116,7 @@ fn run_stack(workspace: &Workspace, verb: StackVerb) -> Result<ExitCode> {
             }
             say::result(stack::env::show(&variables, format)?);
         }
-        StackVerb::Reset => stack::reset(workspace)?,
+        StackVerb::Reset => stack::reset(workspace, &[])?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -111,23 +111,29 @@ pub fn ports(workspace: &Workspace) -> Result<env::Ports> {
     env::Ports::of(&State::load(workspace)?).context("the stack is not up; start it with `cargo xtask stack up`")
 }
 
-/// Empties every running server: what a new account and a new database look like.
+/// Empties the running servers: what a new account and a new database look like. An emulator among `fresh` is empty already.
 ///
 /// LocalStack's free edition has no reset of its own, so it is started anew, on the same port.
 ///
 /// # Errors
 /// When the stack is not up or a server refuses.
-pub fn reset(workspace: &Workspace) -> Result<()> {
+pub fn reset(workspace: &Workspace, fresh: &[Server]) -> Result<()> {
     let _lock = state::lock(workspace)?;
     let ports = ports(workspace)?;
     let mut state = State::load(workspace)?;
-    server::expect_success(ports.moto, "/moto-api/reset", Some(""))?;
-    Server::Moto.prepare(ports.moto)?;
-    step("moto", "is empty");
+    // The database lies on disk: it may hold what an earlier run of the stack left.
     drop_databases(workspace, ports.mongodb)?;
     step("mongodb", "is empty");
-    let before = end(workspace, &mut state, Server::LocalStack)?;
-    start(workspace, &mut state, &[(Server::LocalStack, before)])
+    if !fresh.contains(&Server::Moto) {
+        server::expect_success(ports.moto, "/moto-api/reset", Some(""))?;
+        Server::Moto.prepare(ports.moto)?;
+        step("moto", "is empty");
+    }
+    if !fresh.contains(&Server::LocalStack) {
+        let before = end(workspace, &mut state, Server::LocalStack)?;
+        start(workspace, &mut state, &[(Server::LocalStack, before)])?;
+    }
+    Ok(())
 }
 
 /// Drops every database but MongoDB's own, by the driver that came with the servers.

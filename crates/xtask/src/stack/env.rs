@@ -92,6 +92,15 @@ pub fn test_variables(workspace: &Workspace, ports: Ports) -> Result<Variables> 
     Ok(rest.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
+/// Keeps the person's own AWS account out of a command: nothing of it is inherited.
+pub fn clean(command: &mut std::process::Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+}
+
 /// Variables as a person, a shell or a program reads them.
 ///
 /// # Errors
