@@ -30,7 +30,10 @@ pub struct Options {
     /// Take these steps alone, in this order.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STEPS", default_value = "fmt,clippy,doc,test,deny")]
     pub only: Vec<Step>,
-    /// Handed to `cargo test`: a filter of test names, `-- --nocapture`, `--package NAME`.
+    /// Lint, document and test this package alone; may be given several times.
+    #[arg(long, short, value_name = "NAME")]
+    pub package: Vec<String>,
+    /// Handed to `cargo test`: a filter of test names, or `--test stack`.
     #[arg(last = true, value_name = "ARGUMENTS")]
     pub test: Vec<String>,
 }
@@ -43,33 +46,46 @@ pub fn take(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut ledger = Ledger::default();
     for chosen in &options.only {
         match chosen {
-            Step::Fmt => ledger.take("fmt", || cargo(workspace, "fmt", &["fmt", "--all", "--check"])),
-            Step::Clippy => {
-                ledger
-                    .take("clippy", || cargo(workspace, "clippy", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]));
-            }
-            Step::Doc => ledger.take("doc", || doc(workspace)),
-            Step::Test => test(workspace, &options.test, &mut ledger),
-            Step::Deny if has_deny() => ledger.take("deny", || cargo(workspace, "deny", &["deny", "--workspace", "check"])),
+            Step::Fmt => ledger.take("fmt", || run("fmt", cargo(workspace).args(["fmt", "--all", "--check"]))),
+            Step::Clippy => ledger.take("clippy", || clippy(workspace, options)),
+            Step::Doc => ledger.take("doc", || doc(workspace, options)),
+            Step::Test => test(workspace, options, &mut ledger),
+            Step::Deny if has_deny() => ledger.take("deny", || run("deny", cargo(workspace).args(["deny", "--workspace", "check"]))),
             Step::Deny => ledger.leave_out("deny", "cargo-deny is not installed (cargo install --locked cargo-deny)"),
         }
     }
     ledger.close()
 }
 
-fn cargo(workspace: &Workspace, about: &str, arguments: &[&str]) -> Result<()> {
-    run(about, Command::new("cargo").current_dir(&workspace.root).args(arguments))
+fn cargo(workspace: &Workspace) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(&workspace.root);
+    command
 }
 
-fn doc(workspace: &Workspace) -> Result<()> {
-    let mut command = Command::new("cargo");
-    command.current_dir(&workspace.root).args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
+/// The words that say what of the workspace is meant.
+fn packages(options: &Options) -> Vec<&str> {
+    if options.package.is_empty() {
+        return vec!["--workspace"];
+    }
+    options.package.iter().flat_map(|name| ["--package", name]).collect()
+}
+
+fn clippy(workspace: &Workspace, options: &Options) -> Result<()> {
+    let mut command = cargo(workspace);
+    command.arg("clippy").args(packages(options)).args(["--all-targets", "--", "--deny", "warnings"]);
+    run("clippy", &mut command)
+}
+
+fn doc(workspace: &Workspace, options: &Options) -> Result<()> {
+    let mut command = cargo(workspace);
+    command.arg("doc").args(packages(options)).args(["--no-deps", "--document-private-items"]);
     run("doc", command.env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 /// Builds the tests, then brings the stack up and runs them; servers that were up before stay up.
-fn test(workspace: &Workspace, arguments: &[String], ledger: &mut Ledger) {
-    ledger.take("build", || cargo(workspace, "build", &["test", "--workspace", "--no-run"]));
+fn test(workspace: &Workspace, options: &Options, ledger: &mut Ledger) {
+    ledger.take("build", || run("build", cargo(workspace).arg("test").args(packages(options)).arg("--no-run")));
     let mut started = Vec::new();
     ledger.take("stack up", || {
         started = stack::up(workspace)?;
@@ -77,9 +93,9 @@ fn test(workspace: &Workspace, arguments: &[String], ledger: &mut Ledger) {
     });
     ledger.take("test", || {
         let variables = env::test_variables(workspace, stack::ports(workspace)?)?;
-        let mut command = Command::new("cargo");
+        let mut command = cargo(workspace);
         env::clean(&mut command);
-        command.current_dir(&workspace.root).envs(variables).args(["test", "--workspace", "--no-fail-fast"]).args(arguments);
+        command.envs(variables).arg("test").args(packages(options)).arg("--no-fail-fast").args(&options.test);
         run("test", &mut command)
     });
     ledger.take("stack down", || stack::down(workspace, &started));
