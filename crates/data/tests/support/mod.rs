@@ -133,8 +133,8 @@ pub fn line(station: usize, reading: usize, per_day: usize) -> String {
     let temperature = decimal((reading * 37 + station * 11) % 4000, 2);
     let humidity = 20 + reading % 80;
     let pressure = decimal(9800 + reading % 500, 1);
-    let gust = if reading % 7 == 0 { "null".to_owned() } else { decimal(reading % 900, 1) };
-    let source = if station % 3 == 0 { "infoclimat" } else { "weather_underground" };
+    let gust = if reading.is_multiple_of(7) { "null".to_owned() } else { decimal(reading % 900, 1) };
+    let source = if station.is_multiple_of(3) { "infoclimat" } else { "weather_underground" };
     format!(
         r#"{{"source":"{source}","station":{{"station_id":"ST{station:03}","name":"Station « {station} »","latitude":50.659,"longitude":-3.07,"elevation":23}},"timestamp":"{}","measurements":{{"temperature_c":{temperature},"humidity_pct":{humidity},"pressure_hpa":{pressure},"wind_speed":0,"wind_gust":{gust},"precip_mm":null,"dew_point_c":-1.5,"uv_index":0}}}}"#,
         at.format("%Y-%m-%dT%H:%M:%SZ")
