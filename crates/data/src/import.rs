@@ -6,6 +6,7 @@
 
 mod content;
 mod encode;
+mod fast;
 mod lines;
 mod load;
 mod look;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use content::{Content, read as read_content};
 pub(crate) use encode::instant;
 pub use encode::{EncodeError, Encoded, encode};
+pub use fast::{Encoder, Line};
 pub use look::look;
 pub use outcome::{ImportOutcome, Progress};
 

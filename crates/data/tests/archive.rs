@@ -134,8 +134,12 @@ fn what_we_write_is_laid_out_like_the_tools_archives() {
 
 #[test]
 fn every_bson_type_and_every_option_survives() {
-    let options = doc! {"capped": true, "size": 4096_i64, "collation": {"locale": "fr"}, "validator": {"n": {"$gte": 0.0}}, "odd": all_types()};
-    let indexes = [doc! {"v": 2, "key": {"_id": 1}, "name": "_id_"}, doc! {"v": 2, "key": {"a": -1.0, "b": "text"}, "name": "x", "expireAfterSeconds": 5_i64}];
+    let options =
+        doc! {"capped": true, "size": 4096_i64, "collation": {"locale": "fr"}, "validator": {"n": {"$gte": 0.0}}, "odd": all_types()};
+    let indexes = [
+        doc! {"v": 2, "key": {"_id": 1}, "name": "_id_"},
+        doc! {"v": 2, "key": {"a": -1.0, "b": "text"}, "name": "x", "expireAfterSeconds": 5_i64},
+    ];
     let namespace = Namespace::describe("db", "c", "collection", &options, &indexes, Some("00ff"));
     let details = namespace.details().unwrap();
     assert_eq!(bytes(&details.options), bytes(&options));
@@ -190,7 +194,10 @@ fn value() -> impl Strategy<Value = Bson> {
 }
 
 fn documents() -> impl Strategy<Value = Vec<Document>> {
-    proptest::collection::vec(proptest::collection::vec(("[a-z_]{1,6}", value()), 0..5).prop_map(|pairs| pairs.into_iter().collect()), 0..12)
+    proptest::collection::vec(
+        proptest::collection::vec(("[a-z_]{1,6}", value()), 0..5).prop_map(|pairs| pairs.into_iter().collect()),
+        0..12,
+    )
 }
 
 proptest! {

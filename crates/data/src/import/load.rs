@@ -8,7 +8,7 @@ use bson::doc;
 use tokio::sync::{Mutex, mpsc};
 
 use super::content::{DayDigests, merge_days};
-use super::encode::{Encoded, encode};
+use super::fast::{Encoder, Line};
 use super::lines::{Block, Blocks};
 use super::{ImportSpec, ImportState, Progress};
 use crate::digest::elements::find;
@@ -133,6 +133,7 @@ fn not_the_file(store: &dyn Store, manifest: &DatasetManifest) -> DatabaseError 
 
 struct Worker {
     job: Arc<Job>,
+    encoder: Encoder,
     inserts: Documents,
     upserts: Documents,
     days: DayDigests,
@@ -141,8 +142,9 @@ struct Worker {
 
 impl Worker {
     fn new(job: Arc<Job>) -> Self {
-        let days = DayDigests::default();
-        Worker { job, inserts: Documents::default(), upserts: Documents::default(), days, loaded: Loaded::default() }
+        let encoder = Encoder::new(job.spec.timestamp_type);
+        let (inserts, upserts) = (Documents::default(), Documents::default());
+        Worker { job, encoder, inserts, upserts, days: DayDigests::default(), loaded: Loaded::default() }
     }
 
     async fn work(mut self) -> Result<(Loaded, StationDays), DatabaseError> {
@@ -161,14 +163,13 @@ impl Worker {
     }
 
     fn take(&mut self, number: u64, line: &[u8]) -> Result<(), DatabaseError> {
-        let Encoded { bytes, station, day } =
-            encode(line, self.job.spec.timestamp_type).map_err(|error| error.at(&self.job.key, number))?;
-        self.days.add(&station, &day, line);
-        let action = self.job.plan.get(&station).and_then(|days| days.get(&day)).copied().unwrap_or(Action::Skip);
+        let Line { bytes, id_element, station, day } = self.encoder.encode(line).map_err(|error| error.at(&self.job.key, number))?;
+        self.days.add(station, day, line);
+        let action = self.job.plan.get(station).and_then(|days| days.get(day)).copied().unwrap_or(Action::Skip);
         match action {
             Action::Skip => {}
-            Action::Insert => self.inserts.push(&bytes),
-            Action::Upsert => push_upsert(&mut self.upserts, &bytes),
+            Action::Insert => self.inserts.push(bytes),
+            Action::Upsert => self.upserts.push_upsert(id_element, bytes),
         }
         Ok(())
     }
