@@ -9,10 +9,14 @@ pub mod init;
 pub mod plan;
 pub mod restore;
 pub mod run;
+pub mod saved;
 pub mod schema;
+pub mod select;
 pub mod status;
 pub mod validate;
 pub mod words;
+
+use std::path::PathBuf;
 
 use meteoctl_engine::failure::{Failure, Outcome};
 
@@ -77,7 +81,12 @@ async fn dispatch(command: Command, desk: &Desk<'_>) -> Outcome<u8> {
 impl Desk<'_> {
     /// The documents, checked; their faults are told and answered with an exit code.
     pub async fn read(&self) -> Result<Checked, u8> {
-        app::read(&self.global.paths()).await.map_err(|faults| {
+        self.read_from(&self.global.paths()).await
+    }
+
+    /// The documents of these files and folders, checked.
+    pub async fn read_from(&self, paths: &[PathBuf]) -> Result<Checked, u8> {
+        app::read(paths).await.map_err(|faults| {
             self.view.faults(&faults);
             if faults.iter().all(|fault| fault.rule.is_some()) { POLICY } else { ERROR }
         })
