@@ -3,6 +3,18 @@
 //! Must not know: AWS, the engine, the command line, the environment. It runs on a laptop with a folder
 //! and a `mongod`. Bytes come and go through [`store::Store`]; only `mongo.rs` names the MongoDB driver.
 
+pub mod clock;
+pub mod collect;
+pub mod decimal;
 pub mod document;
+pub mod fault;
+pub mod json;
 pub mod manifest;
+pub mod quality;
+pub mod read;
+pub mod reading;
+pub mod rejects;
+pub mod station;
 pub mod store;
+pub mod transform;
+pub mod units;
