@@ -3,7 +3,7 @@
 use bson::{Bson, Document, doc};
 
 use super::write::whole;
-use super::{DatabaseError, Server};
+use super::{DatabaseError, Server, Topology};
 
 /// What a namespace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,11 @@ impl Server {
         if indexes.is_empty() {
             return Ok(());
         }
-        let command = doc! {"createIndexes": collection, "indexes": indexes, "writeConcern": {"w": "majority"}};
+        let mut command = doc! {"createIndexes": collection, "indexes": indexes, "writeConcern": {"w": "majority"}};
+        if self.patiently(|| self.describe()).await?.topology != Topology::Standalone {
+            // The server's default waits for every voting member: with one of them down, for ever.
+            command.insert("commitQuorum", "majority");
+        }
         self.repeatable(database, &command, &format!("build the indexes of {database}.{collection}")).await.map(drop)
     }
 
