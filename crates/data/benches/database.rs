@@ -37,14 +37,16 @@ async fn measure(wanted: usize) {
     let (manifest, bson_bytes) = generate(folder.path(), wanted).await;
     let store = Folder::new(folder.path());
     println!("{wanted} documents, {} MB of JSON, {} bytes of BSON each", manifest.bytes / 1_000_000, bson_bytes / wanted as u64);
-    let mongod = Mongod::start(&[]);
+    let mongod = Mongod::start_sized("4", &[]);
     let server = mongod.connect().await;
-    encode_alone(folder.path(), wanted);
-    preencoded(&server, folder.path(), wanted).await;
     let spec = ImportSpec { connections: CONNECTIONS, ..ImportSpec::new("bench", "weather_data") };
     import(&server, &spec, &store, &manifest).await;
     checks(&server, &spec, &store, &manifest).await;
     backup_and_restore(&server, &store, wanted).await;
+    server.drop_collection("bench", "weather_data").await.unwrap();
+    server.drop_collection("bench_copy", "weather_data").await.unwrap();
+    encode_alone(folder.path(), wanted);
+    preencoded(&server, folder.path(), wanted).await;
 }
 
 fn told(what: &str, documents: usize, took: Duration) {
@@ -59,6 +61,18 @@ fn peak_megabytes() -> u64 {
     line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
+/// Numbers that compress as badly as measured ones (splitmix64).
+struct Noise(u64);
+
+impl Noise {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
 /// Writes a dataset of documents of real size: 8 stations, readings every five minutes.
 async fn generate(folder: &Path, wanted: usize) -> (DatasetManifest, u64) {
     let per_station = wanted.div_ceil(8);
@@ -71,10 +85,16 @@ async fn generate(folder: &Path, wanted: usize) -> (DatasetManifest, u64) {
             "\"elevation\":23",
             r#""elevation":23,"city":"La Madeleine","country":"FR","state":"Hauts-de-France","hardware":"other","software":"EasyWeatherPro_V5.1.6""#,
         );
-        let line = line.replace(
-            "\"uv_index\":0",
-            r#""wind_direction_deg":202.5,"precip_rate_mm_h":0,"precip_accum_mm":1.27,"uv_index":0,"solar_w_m2":112.4"#,
+        let mut noise = Noise(n as u64);
+        let extras = format!(
+            r#""wind_direction_deg":{},"precip_rate_mm_h":0,"precip_accum_mm":{},"uv_index":{},"solar_w_m2":{}"#,
+            noise.below(16) as f64 * 22.5,
+            noise.below(3000) as f64 / 100.0,
+            noise.below(9),
+            noise.below(9000) as f64 / 10.0
         );
+        let wind = format!("\"wind_speed\":{}", noise.below(6000) as f64 / 100.0);
+        let line = line.replace("\"uv_index\":0", &extras).replace("\"wind_speed\":0", &wind);
         let encoded = encoder.encode(line.as_bytes()).unwrap();
         bson_bytes += encoded.bytes.len() as u64;
         days.entry(encoded.station.into()).or_default().entry(encoded.day.into()).or_default().add(line.as_bytes());

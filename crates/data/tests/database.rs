@@ -56,6 +56,7 @@ async fn first_import_then_nothing_to_do() {
     }
     let again = world.import(&manifest, false).await;
     assert_eq!((again.inserted, again.replaced, again.removed, again.unchanged), (0, 0, 0, expected));
+    assert_eq!((again.documents_in_database, &again.sources), (expected, &manifest.sources));
 }
 
 #[tokio::test(flavor = "multi_thread")]
