@@ -139,7 +139,7 @@ async fn tls_with_a_private_authority() {
     let error = Server::connect(&untrusted).await.unwrap().ping().await.unwrap_err();
     assert!(error.story().contains("UnknownIssuer") && error.hint.is_some(), "{}", error.story());
     let absent = ConnectSpec { tls_ca_file: Some(folder.path().join("absent.pem")), ..ConnectSpec::new(mongod.uri()) };
-    let error = Server::connect(&absent).await.err().expect("no such file");
+    let error = Server::connect(&absent).await.expect_err("no such file");
     assert!(error.hint.as_deref().unwrap().contains("CA file"), "{}", error.story());
 }
 
@@ -168,7 +168,7 @@ async fn unreachable_and_misspelt_servers_are_explained() {
     assert!(error.transient && error.hint.as_deref().unwrap().contains("security group"), "{}", error.story());
     assert!(!error.story().contains("secret"), "{}", error.story());
     for uri in ["http://u:secret@host/", "mongodb://u:secret@", "mongodb+srv://u:secret@nowhere.invalid/"] {
-        let error = Server::connect(&ConnectSpec::new(uri)).await.err().expect(uri);
+        let error = Server::connect(&ConnectSpec::new(uri)).await.expect_err(uri);
         assert!(error.hint.as_deref().unwrap().contains("mongodb+srv://host"), "{uri}: {}", error.story());
         assert!(!error.story().contains("secret"), "{uri}: {}", error.story());
     }

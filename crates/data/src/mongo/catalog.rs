@@ -92,6 +92,12 @@ impl Server {
         }
     }
 
+    /// Drops a database; one that is not there is fine.
+    pub async fn drop_database(&self, database: &str) -> Result<(), DatabaseError> {
+        let command = doc! {"dropDatabase": 1, "writeConcern": {"w": "majority"}};
+        self.repeatable(database, &command, &format!("drop the database {database}")).await.map(drop)
+    }
+
     /// Gives a collection another name within its database, in one step taking the place of what is there.
     pub async fn rename(&self, database: &str, from: &str, to: &str) -> Result<(), DatabaseError> {
         let command = doc! {
