@@ -1,4 +1,7 @@
-//! One file a kind; `register` is the list.
+//! One file a kind; `all` is the list.
+
+pub mod cluster;
+pub mod task_definition;
 
 use std::sync::Arc;
 
@@ -7,6 +10,9 @@ use meteoctl_engine::kind::AnyKind;
 use crate::client::Aws;
 
 /// All AWS kinds over one set of clients.
-pub fn all(_aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
-    Vec::new()
+pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
+    vec![
+        Arc::new(cluster::Cluster { aws: aws.clone() }),
+        Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
+    ]
 }

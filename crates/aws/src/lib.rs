@@ -4,6 +4,7 @@
 //! engine and the AWS SDK, nothing else of ours. Deciders live in the engine: nothing here waits or retries.
 
 pub mod client;
+pub mod ecs;
 pub mod error;
 pub mod kinds;
 pub mod tags;
