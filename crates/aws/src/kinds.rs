@@ -1,4 +1,8 @@
 //! One file a kind. [`all`] is the list of them, [`actions`] the permissions each needs.
+//! One file a kind; `all` is the list.
+
+pub mod cluster;
+pub mod task_definition;
 
 use std::sync::Arc;
 
@@ -31,4 +35,7 @@ pub fn actions(kind: &str) -> &'static [Action] {
         "Stack" => stack::ACTIONS,
         _ => &[],
     }
+        Arc::new(cluster::Cluster { aws: aws.clone() }),
+        Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
+    ]
 }

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod arn;
 pub mod client;
+pub mod ecs;
 pub mod error;
 pub mod fetch;
 pub mod exact;
