@@ -5,5 +5,6 @@
 
 pub mod client;
 pub mod error;
+pub mod fetch;
 pub mod kinds;
 pub mod tags;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 pub use look::{BackupState, Listed, list, look};
 pub use manifest::{BackupManifest, CollectionRecord, Consistency, MANIFEST_SUFFIX, key_at, time_of};
+pub use retention::expire;
 pub use run::{BackupOutcome, Phase, run};
 pub use verify::{Verified, check_archive};
 pub(crate) use verify::{agree, documents, open_archive, spool};

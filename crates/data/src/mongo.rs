@@ -7,6 +7,7 @@ mod batch;
 mod catalog;
 mod connect;
 mod error;
+pub mod evidence;
 mod scan;
 mod write;
 

@@ -10,7 +10,7 @@ use crate::store::Store;
 ///
 /// Archives without a manifest are left alone: they may be another tool's. The archive goes before its
 /// manifest, so an interrupted removal leaves a manifest without archive, which is swept up next time.
-pub(super) async fn expire(store: &dyn Store, spec: &BackupSpec) -> Result<Vec<String>, DatabaseError> {
+pub async fn expire(store: &dyn Store, spec: &BackupSpec) -> Result<Vec<String>, DatabaseError> {
     let Some(keep) = spec.keep_last else { return Ok(Vec::new()) };
     let listed = list(store, &spec.prefix).await?;
     let verified: Vec<String> = listed
