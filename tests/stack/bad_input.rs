@@ -80,7 +80,7 @@ fn a_broken_line_is_a_reject_and_the_others_arrive() {
     let Some(world) = World::new("a_broken_line_is_a_reject_and_the_others_arrive") else { return };
     let world = world.with_samples();
     world.edit("40-sources.yaml", "  from: sources/infoclimat.json\n  mode: overwrite\n", "");
-    world.run(&["apply", "--yes", "--target", &world.named("Bucket/p8-meteo")]).expect(0);
+    world.make_bucket();
     let hour = |hour: u32| {
         format!(
             r#"{{"_airbyte_data":{{"hourly":{{"07015":[{{"id_station":"07015","dh_utc":"2024-10-05 {hour:02}:00:00","temperature":"10.{hour}","pression":"1016.2","humidite":"80"}}]}},"stations":[{{"id":"07015","name":"Lille-Lesquin"}}]}}}}"#

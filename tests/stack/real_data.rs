@@ -34,7 +34,7 @@ fn records_that_airbyte_left_become_the_same_documents() {
         by_records.edit("40-sources.yaml", &format!("  from: sources/{source}\n  mode: overwrite\n"), "");
     }
     // The bucket first, for Airbyte writes before meteoctl reads.
-    by_records.run(&["apply", "--yes", "--target", &by_records.named("Bucket/p8-meteo")]).expect(0);
+    by_records.make_bucket();
     for folder in ["InfoClimat_data", "Belgique_data", "France_data"] {
         for file in std::fs::read_dir(data.join("raw/p8-data-path").join(folder)).expect("raw records are there").flatten() {
             let key = format!("p8-data-path/{folder}/{}", file.file_name().to_string_lossy());

@@ -145,6 +145,11 @@ impl World {
         self.folder.path().join("sources")
     }
 
+    /// Makes the bucket alone, as somebody else's pipeline would find it before the first apply.
+    pub fn make_bucket(&self) {
+        self.run_on(&["00-stack.yaml", "10-storage.yaml"], &["apply", "--yes"]).expect(0);
+    }
+
     /// Changes the text of one file of the desired state; the text to replace must be there.
     #[track_caller]
     pub fn edit(&self, file: &str, from: &str, to: &str) {
@@ -173,7 +178,12 @@ impl World {
 
     /// Runs the binary on this world's desired state.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
-        let output = self.command(arguments).output().expect("meteoctl starts");
+        self.run_on(&[""], arguments)
+    }
+
+    /// Runs the binary on some files of this world's desired state.
+    pub fn run_on(&self, files: &[&str], arguments: &[&str]) -> Outcome {
+        let output = self.command(files, arguments).output().expect("meteoctl starts");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("meteoctl writes UTF-8");
         Outcome {
             words: format!("meteoctl {}", arguments.join(" ")),
@@ -185,7 +195,7 @@ impl World {
 
     /// Starts an apply and does not wait for it.
     pub fn start_apply(&self) -> Child {
-        let mut command = self.command(&["apply", "--yes", "--output", "json"]);
+        let mut command = self.command(&[""], &["apply", "--yes", "--output", "json"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("meteoctl starts")
     }
 
@@ -200,14 +210,17 @@ impl World {
         self.runtime.block_on(future)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    fn command(&self, files: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meteoctl"));
         let foreign = |name: &str| name.starts_with("AWS_") || name.starts_with("METEOCTL_") || name == "MONGO_URI";
         for (name, _) in std::env::vars_os().filter(|(name, _)| foreign(&name.to_string_lossy())) {
             command.env_remove(name);
         }
         command.envs(self.variables.iter().map(|(name, value)| (*name, value))).env("NO_COLOR", "1").stdin(Stdio::null());
-        command.args(arguments).arg("-f").arg(self.folder.path());
+        command.args(arguments);
+        for file in files {
+            command.arg("-f").arg(self.folder.path().join(file));
+        }
         command
     }
 }
