@@ -42,7 +42,8 @@ fn what_was_changed_by_hand_is_named_and_repaired_and_nothing_else() {
     assert_eq!(drift.fields(&world.named("LogGroup//ecs/mongodb-task-p8")), ["/retentionDays"]);
     assert!(drift.fields("SecurityGroup/mongodb-sg").iter().all(|field| field.starts_with("/ingress")), "{:#}", drift.0);
     let data = drift.line("Collection/weather").to_string();
-    assert!(data.contains("07015") && data.contains("IICHTE19 2024-10-04"), "{data}");
+    assert!(data.contains("3 station-days missing (07015 2024-10-05, 07015 2024-10-06, 07015 2024-10-07)"), "{data}");
+    assert!(data.contains("1 station-day differs (IICHTE19 2024-10-04)"), "{data}");
 
     let repaired = world.apply();
     assert_eq!(repaired.with_fates(&["created", "updated"]), changed, "{:#}", repaired.0);
