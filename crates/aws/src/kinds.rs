@@ -1,8 +1,4 @@
 //! One file a kind. [`all`] is the list of them, [`actions`] the permissions each needs.
-//! One file a kind; `all` is the list.
-
-pub mod cluster;
-pub mod task_definition;
 
 use std::sync::Arc;
 
@@ -12,17 +8,21 @@ use crate::client::Aws;
 use crate::policy::Action;
 
 pub mod bucket;
+pub mod cluster;
 pub mod role;
 pub mod secret;
 pub mod stack;
+pub mod task_definition;
 
 /// All AWS kinds over one set of clients.
 pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
     vec![
         Arc::new(bucket::Bucket { aws: aws.clone() }),
+        Arc::new(cluster::Cluster { aws: aws.clone() }),
         Arc::new(role::Role { aws: aws.clone() }),
         Arc::new(secret::Secret { aws: aws.clone() }),
         Arc::new(stack::Stack { aws: aws.clone() }),
+        Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
     ]
 }
 
@@ -35,7 +35,4 @@ pub fn actions(kind: &str) -> &'static [Action] {
         "Stack" => stack::ACTIONS,
         _ => &[],
     }
-        Arc::new(cluster::Cluster { aws: aws.clone() }),
-        Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
-    ]
 }

@@ -78,12 +78,17 @@ pub struct Role {
 impl Role {
     /// A managed policy's ARN from its short name.
     fn policy_arn(&self, name: &str) -> String {
-        if name.starts_with("arn:") { name.to_owned() } else { format!("arn:{}:iam::aws:policy/{name}", crate::arn::partition(self.aws.region())) }
+        if name.starts_with("arn:") {
+            name.to_owned()
+        } else {
+            format!("arn:{}:iam::aws:policy/{name}", crate::arn::partition(self.aws.region()))
+        }
     }
 
     async fn attached(&self, name: &str) -> Outcome<Vec<String>> {
         let doing = format!("list the policies attached to role {name}");
-        let pages = self.aws.iam.list_attached_role_policies().role_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        let pages =
+            self.aws.iam.list_attached_role_policies().role_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
         Ok(found(doing, pages, ABSENT)?.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn).collect())
     }
 
@@ -149,7 +154,10 @@ impl Kind for Role {
     fn check(&self, _: &Meta, spec: &RoleSpec) -> Vec<Fault> {
         let mut faults = tags::check(spec.tags.as_ref());
         if spec.trust.is_some() == spec.assumed_by.is_some() {
-            faults.push(Fault::wrong("/assumedBy", "a role needs either `assumedBy` or `trust`").hint("for a task: assumedBy: ecs-tasks.amazonaws.com"));
+            faults.push(
+                Fault::wrong("/assumedBy", "a role needs either `assumedBy` or `trust`")
+                    .hint("for a task: assumedBy: ecs-tasks.amazonaws.com"),
+            );
         }
         faults.extend(spec.trust.iter().flat_map(|trust| iam_document::check("/trust", trust)));
         for (name, statements) in spec.inline_policies.iter().flatten() {

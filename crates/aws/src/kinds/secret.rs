@@ -102,7 +102,13 @@ impl Secret {
     }
 
     async fn create(&self, meta: &Meta, want: &SecretSpec) -> Outcome<()> {
-        let request = self.aws.secrets.create_secret().name(&meta.name).set_description(want.description.clone()).set_kms_key_id(want.kms_key.clone());
+        let request = self
+            .aws
+            .secrets
+            .create_secret()
+            .name(&meta.name)
+            .set_description(want.description.clone())
+            .set_kms_key_id(want.kms_key.clone());
         let request = request.secret_string(value(&want.generate).reveal()).set_tags(Some(sdk_tags(&self.wanted(meta, want))));
         match request.send().await {
             // Removed not long ago: its name stays taken until the recovery window is over, so it is brought back.

@@ -1,8 +1,8 @@
 //! An ECS task definition: a family whose latest ACTIVE revision is what the document says.
 
-mod check;
 #[cfg(test)]
 mod canned;
+mod check;
 mod read;
 mod register;
 mod spec;
@@ -123,7 +123,10 @@ impl TaskDefinition {
                 for arn in self.revisions(meta).await?.iter().skip(1).take(LOOK_BACK) {
                     let answer = self.describe(arn).await?;
                     if answer.is_some_and(|answer| tags::ours(&self.aws.stack, &ecs::tags(answer.tags()))) {
-                        return Ok(vec![Work { path: "/revision".into(), summary: "the latest revision is not ours: register one".into() }]);
+                        return Ok(vec![Work {
+                            path: "/revision".into(),
+                            summary: "the latest revision is not ours: register one".into(),
+                        }]);
                     }
                 }
                 Err(foreign)

@@ -159,7 +159,8 @@ impl Subject {
             *made.entry(operation).or_default() -= count;
         }
         made.retain(|_, count| *count > 0);
-        let made: Vec<String> = made.into_iter().map(|(operation, count)| if count == 1 { operation } else { format!("{operation} × {count}") }).collect();
+        let made: Vec<String> =
+            made.into_iter().map(|(operation, count)| if count == 1 { operation } else { format!("{operation} × {count}") }).collect();
         assert_eq!(made, operations, "writes that repaired {paths:?}");
     }
 

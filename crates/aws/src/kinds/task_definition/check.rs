@@ -83,7 +83,10 @@ fn volume_faults(index: usize, volume: &Volume) -> Vec<Fault> {
     faults.extend(volume.file_system.as_ref().and_then(|link| expect_kind(&at("fileSystem"), link, &["FileSystem"])));
     faults.extend(volume.access_point.as_ref().and_then(|link| expect_kind(&at("accessPoint"), link, &["FileSystem"])));
     if volume.file_system.is_none() && (volume.access_point.is_some() || volume.root_directory.is_some() || volume.iam.is_some()) {
-        faults.push(Fault::wrong(at("fileSystem"), "accessPoint, rootDirectory and iam say something about a file system, but there is none"));
+        faults.push(Fault::wrong(
+            at("fileSystem"),
+            "accessPoint, rootDirectory and iam say something about a file system, but there is none",
+        ));
     }
     if volume.access_point.is_some() && volume.root_directory.as_deref().is_some_and(|directory| directory != "/") {
         faults.push(Fault::wrong(at("rootDirectory"), "with an access point the directory is the access point's"));

@@ -5,9 +5,7 @@ use aws_sdk_ecs::types::{
 };
 use meteoctl_engine::reference::Link;
 
-use super::spec::{
-    Architecture, Condition, Container, Dependency, HealthCheck, LogMode, Logs, MountPoint, TaskDefinitionSpec, Volume,
-};
+use super::spec::{Architecture, Condition, Container, Dependency, HealthCheck, LogMode, Logs, MountPoint, TaskDefinitionSpec, Volume};
 use crate::tags::Tags;
 
 /// The revision as a wish. What ECS fills in by itself (`hostPort`, `essential: true`, `rootDirectory: /`) is told, too:
@@ -36,8 +34,7 @@ fn number(text: Option<&str>) -> u32 {
 }
 
 fn container(found: &ContainerDefinition) -> Container {
-    let mut ports: Vec<u16> =
-        found.port_mappings().iter().filter_map(|mapping| u16::try_from(mapping.container_port()?).ok()).collect();
+    let mut ports: Vec<u16> = found.port_mappings().iter().filter_map(|mapping| u16::try_from(mapping.container_port()?).ok()).collect();
     ports.sort_unstable();
     let environment = found.environment().iter().filter_map(|pair| Some((pair.name()?.to_owned(), pair.value()?.to_owned())));
     let secrets = found.secrets().iter().map(|secret| (secret.name().to_owned(), Link::literal(secret.value_from())));

@@ -146,11 +146,7 @@ fn log_configuration(logs: &Logs, region: &str) -> Outcome<LogConfiguration> {
 }
 
 fn mount(wish: &super::spec::MountPoint) -> EcsMountPoint {
-    EcsMountPoint::builder()
-        .source_volume(&wish.volume)
-        .container_path(&wish.path)
-        .read_only(wish.read_only.unwrap_or(false))
-        .build()
+    EcsMountPoint::builder().source_volume(&wish.volume).container_path(&wish.path).read_only(wish.read_only.unwrap_or(false)).build()
 }
 
 fn volume(wish: &Volume) -> Outcome<EcsVolume> {
