@@ -179,6 +179,7 @@ pub async fn dataset(store: &Memory, lines: &[String]) -> DatasetManifest {
         documents: lines.len() as u64,
         sources,
         ledger: Ledger::default(),
+        unknown_fields: Default::default(),
         station_days,
     }
 }
