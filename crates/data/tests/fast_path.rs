@@ -138,6 +138,9 @@ proptest! {
         let fields: Vec<String> = GOOD.iter().map(|field| (*field).to_owned()).collect();
         let mut line = record(&fields, "{\"sync_id\":10,\"changes\":[]}").into_bytes();
         for (place, kind, byte) in edits {
+            if line.len() < 2 {
+                break;
+            }
             let at = place.index(line.len());
             match kind {
                 0 => line[at] = byte,
