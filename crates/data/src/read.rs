@@ -4,6 +4,7 @@ mod careful;
 mod corrections;
 mod envelope;
 mod extra;
+mod fast;
 mod infoclimat;
 mod weather_underground;
 
@@ -70,6 +71,7 @@ impl Block {
             let (line, behind) = rest.split_at(end);
             match corrections.and_then(|corrections| corrections.apply(line, line_number)) {
                 Some(corrected) => careful::line(contract, &corrected, line_number, &mut block),
+                None if fast::line(contract, line, &mut block) => {}
                 None => careful::line(contract, line, line_number, &mut block),
             }
             rest = behind.get(1..).unwrap_or_default();
@@ -93,6 +95,12 @@ impl Block {
         self.rejected_rows += 1;
         self.rejects.push(place.reject(field, reason, raw));
     }
+}
+
+/// Whether a line is one the fast path reads. For tests and benchmarks.
+#[doc(hidden)]
+pub fn takes_fast_path(contract: &Contract, line: &[u8]) -> bool {
+    fast::line(contract, line, &mut Block::default())
 }
 
 /// Where a row stands.

@@ -11,6 +11,9 @@ use super::object::{RawObject, Record, compact};
 use crate::clock;
 use crate::fault::Fault;
 
+/// A row's number (from 1) and its named values.
+type Row = (u64, Map<String, Value>);
+
 pub(super) fn object(bytes: Bytes) -> Result<RawObject, Fault> {
     let hint = "the input must be an .xlsx workbook as exported from Weather Underground's table";
     let mut workbook =
@@ -39,7 +42,7 @@ fn sheet_day(name: &str) -> Option<NaiveDate> {
 }
 
 /// The rows of a sheet with their numbers (from 1): column name → value, with the sheet's day in front as `Date`.
-fn rows(range: &Range<Data>, sheet: &str, day: Option<NaiveDate>) -> Result<Vec<(u64, Map<String, Value>)>, Fault> {
+fn rows(range: &Range<Data>, sheet: &str, day: Option<NaiveDate>) -> Result<Vec<Row>, Fault> {
     let first_row = range.start().map_or(0, |(row, _)| u64::from(row)) + 1;
     let mut rows = range.rows();
     let Some(header) = rows.next() else { return Ok(Vec::new()) };
@@ -83,7 +86,7 @@ fn date_or_time(cell: &Data) -> Value {
 }
 
 /// The sheet's last time, taken as UTC: it only names the object.
-fn last_reading(rows: &[(u64, Map<String, Value>)], day: Option<NaiveDate>) -> i64 {
+fn last_reading(rows: &[Row], day: Option<NaiveDate>) -> i64 {
     let Some(day) = day else { return 0 };
     let times = rows.iter().filter_map(|(_, fields)| clock::time_of_day(fields.get("Time")?.as_str()?));
     clock::utc(day, times.max().unwrap_or(0))

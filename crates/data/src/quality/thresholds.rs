@@ -161,8 +161,11 @@ pub fn regional(variable: Variable) -> Option<(f64, f64)> {
 /// Most rain that can fall, mm per minute.
 pub const RAIN_MM_PER_MINUTE: f64 = 40.0;
 
-/// Largest change (suspect, fail) by interval in minutes.
-pub const STEPS: [(Variable, [(f64, f64, f64); 5]); 5] = [
+/// Interval in minutes, largest change before it is suspect, largest before it fails.
+pub type Step = (f64, f64, f64);
+
+/// Largest changes by interval.
+pub const STEPS: [(Variable, [Step; 5]); 5] = [
     (Variable::Temperature, [(5.0, 3.0, 6.0), (10.0, 4.0, 8.0), (15.0, 5.0, 10.0), (30.0, 7.0, 12.0), (60.0, 10.0, 15.0)]),
     (Variable::DewPoint, [(5.0, 3.0, 6.0), (10.0, 4.0, 8.0), (15.0, 5.0, 9.0), (30.0, 6.0, 11.0), (60.0, 8.0, 13.0)]),
     (Variable::Humidity, [(5.0, 10.0, 20.0), (10.0, 15.0, 30.0), (15.0, 20.0, 40.0), (30.0, 35.0, 60.0), (60.0, 60.0, 80.0)]),

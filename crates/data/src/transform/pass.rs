@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::input::{self, Progress, RawBlock};
 use super::output::{Made, Sink};
@@ -256,40 +257,39 @@ impl Resolved {
     fn write(self, lines: bool) -> Written {
         let mut written =
             Written { text: Vec::with_capacity(self.readings.len() * 640), documents: 0, digests: Vec::new(), contents: Vec::new() };
-        let mut document = Vec::with_capacity(1024);
         for (reading, instant, fate) in &self.readings {
             let Some((station, number)) = self.stations.get(reading.station as usize) else { continue };
-            document.clear();
-            reading.write(station, &timestamp(*instant), &mut document);
+            let begin = written.text.len();
+            if !lines {
+                written.text.extend_from_slice(b",\n");
+            }
+            let first = written.text.len();
+            reading.write(station, &timestamp(*instant), &mut written.text);
+            let document = written.text.get(first..).unwrap_or_default();
             if *fate != Fate::Only {
-                written.contents.push((*number, *instant, xxhash_rust::xxh3::xxh3_64(&document), *fate));
+                written.contents.push((*number, *instant, xxh3_64(document), *fate));
             }
             if *fate == Fate::Superseded {
+                written.text.truncate(begin);
                 continue;
             }
             written.documents += 1;
-            written.count(station, instant.div_euclid(DAY), &document);
+            count(&mut written.digests, station, instant.div_euclid(DAY), document);
             if lines {
-                written.text.extend_from_slice(&document);
                 written.text.push(b'\n');
-            } else {
-                written.text.extend_from_slice(b",\n");
-                written.text.extend_from_slice(&document);
             }
         }
         written
     }
 }
 
-impl Written {
-    fn count(&mut self, station: &Arc<Station>, day: i64, document: &[u8]) {
-        match self.digests.last_mut() {
-            Some((last, last_day, digest)) if *last_day == day && Arc::ptr_eq(last, station) => digest.add(document),
-            _ => {
-                let mut digest = SetDigest::default();
-                digest.add(document);
-                self.digests.push((Arc::clone(station), day, digest));
-            }
+fn count(digests: &mut Vec<(Arc<Station>, i64, SetDigest)>, station: &Arc<Station>, day: i64, document: &[u8]) {
+    match digests.last_mut() {
+        Some((last, last_day, digest)) if *last_day == day && Arc::ptr_eq(last, station) => digest.add(document),
+        _ => {
+            let mut digest = SetDigest::default();
+            digest.add(document);
+            digests.push((Arc::clone(station), day, digest));
         }
     }
 }

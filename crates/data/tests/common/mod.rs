@@ -1,5 +1,6 @@
 //! What the pipeline's tests share.
 #![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
