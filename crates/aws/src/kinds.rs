@@ -1,6 +1,7 @@
 //! One file a kind; `all` is the list.
 
 pub mod cluster;
+pub mod service;
 pub mod task_definition;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::client::Aws;
 pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
     vec![
         Arc::new(cluster::Cluster { aws: aws.clone() }),
+        Arc::new(service::Service::new(aws.clone())),
         Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
     ]
 }

@@ -7,4 +7,5 @@ pub mod client;
 pub mod ecs;
 pub mod error;
 pub mod kinds;
+pub mod logs;
 pub mod tags;
