@@ -1,4 +1,9 @@
 //! One file a kind. [`all`] is the list of them, [`actions`] the permissions each needs.
+//! One file a kind; `all` is the list.
+
+pub mod cluster;
+pub mod service;
+pub mod task_definition;
 
 use std::sync::Arc;
 
@@ -22,6 +27,7 @@ pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
         Arc::new(role::Role { aws: aws.clone() }),
         Arc::new(secret::Secret { aws: aws.clone() }),
         Arc::new(stack::Stack { aws: aws.clone() }),
+        Arc::new(service::Service::new(aws.clone())),
         Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
     ]
 }

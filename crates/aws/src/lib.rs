@@ -13,4 +13,5 @@ pub mod fetch;
 pub mod iam_document;
 pub mod kinds;
 pub mod policy;
+pub mod logs;
 pub mod tags;
