@@ -18,6 +18,10 @@ pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
         Arc::new(bucket::Bucket { aws: aws.clone() }),
         Arc::new(role::Role { aws: aws.clone() }),
         Arc::new(secret::Secret { aws: aws.clone() }),
+        Arc::new(log_group::LogGroup { aws: aws.clone() }),
+        Arc::new(role::Role { aws: aws.clone() }),
+        Arc::new(secret::Secret { aws: aws.clone() }),
+        Arc::new(security_group::SecurityGroup::new(aws.clone())),
         Arc::new(stack::Stack { aws: aws.clone() }),
     ]
 }
@@ -28,6 +32,10 @@ pub fn actions(kind: &str) -> &'static [Action] {
         "Bucket" => bucket::ACTIONS,
         "Role" => role::ACTIONS,
         "Secret" => secret::ACTIONS,
+        "LogGroup" => log_group::ACTIONS,
+        "Role" => role::ACTIONS,
+        "Secret" => secret::ACTIONS,
+        "SecurityGroup" => security_group::ACTIONS,
         "Stack" => stack::ACTIONS,
         _ => &[],
     }

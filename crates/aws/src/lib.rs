@@ -10,5 +10,6 @@ pub mod error;
 pub mod exact;
 pub mod iam_document;
 pub mod kinds;
+pub mod operator_ip;
 pub mod policy;
 pub mod tags;
