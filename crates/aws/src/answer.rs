@@ -52,3 +52,16 @@ where
 pub fn built<T>(doing: &str, part: Result<T, BuildError>) -> Outcome<T> {
     part.map_err(|error| Failure::rejected(doing).because(error))
 }
+
+/// A field that AWS fixes at creation must stand as wished; what differs is refused rather than replaced.
+///
+/// # Errors
+/// Rejected, with what to do.
+pub fn fixed<T: PartialEq + std::fmt::Display>(thing: &str, field: &str, want: Option<&T>, seen: &T) -> Outcome<()> {
+    match want {
+        Some(want) if want != seen => Err(Failure::rejected(format!("change {field} of {thing}"))
+            .because(error::Cause(format!("it is `{seen}`, the document wants `{want}`, and AWS fixes it at creation")))
+            .hint(format!("write `{seen}` into the document, or give the thing another name: meteoctl never replaces anything by itself"))),
+        _ => Ok(()),
+    }
+}

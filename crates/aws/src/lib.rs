@@ -12,6 +12,7 @@ pub mod exact;
 pub mod fetch;
 pub mod iam_document;
 pub mod kinds;
+pub mod operator_ip;
 pub mod policy;
 pub mod logs;
 pub mod tags;

@@ -31,7 +31,8 @@ pub struct Action {
     /// When.
     pub phase: Phase,
     /// ARN pattern of the resource with `{partition}`, `{region}`, `{account}`, `{name}`, or `{/pointer}`: what the spec
-    /// names there (the name of a referred document, or an ARN given outright). `*` where the action knows no resource.
+    /// names there (the name of a referred document, or an ARN given outright), `{/pointer|default}` where the spec may leave
+    /// it out. `*` where the action knows no resource.
     pub resource: &'static str,
     /// JSON pointer of the field that makes the call necessary; empty = always.
     pub when: &'static str,
@@ -130,11 +131,12 @@ fn resources(pattern: &str, meta: &Meta, spec: &Value, place: &Place) -> Vec<Str
         .replace("{account}", &place.account)
         .replace("{name}", &meta.name);
     let Some((head, rest)) = plain.split_once("{/") else { return vec![plain] };
-    let Some((pointer, tail)) = rest.split_once('}') else { return vec![plain] };
+    let Some((inner, tail)) = rest.split_once('}') else { return vec![plain] };
+    let (pointer, default) = inner.split_once('|').map_or((inner, None), |(pointer, default)| (pointer, Some(default)));
     let named = match spec.pointer(&format!("/{pointer}")) {
         Some(Value::Array(items)) => items.iter().filter_map(named).collect(),
+        None | Some(Value::Null) => default.map(str::to_owned).into_iter().collect(),
         Some(single) => named(single).into_iter().collect::<Vec<_>>(),
-        None => Vec::new(),
     };
     named.into_iter().map(|name| if name.starts_with("arn:") { name } else { format!("{head}{name}{tail}") }).collect()
 }
@@ -177,6 +179,14 @@ mod tests {
         };
         assert_eq!(resource(json!({"ref": "Role/r"})), json!("arn:aws:iam::123456789012:role/r"));
         assert_eq!(resource(json!("arn:aws:iam::1:role/other")), json!("arn:aws:iam::1:role/other"));
+    }
+
+    #[test]
+    fn a_field_left_out_has_its_default() {
+        let role = [Action::plan("iam:GetRole", "arn:{partition}:iam::{account}:role{/path|/}{name}")];
+        let resource = |spec: Value| statements(&role, &[Phase::Plan], &Meta::named("r"), &spec, &place())[0]["Resource"][0].clone();
+        assert_eq!(resource(json!({})), json!("arn:aws:iam::123456789012:role/r"));
+        assert_eq!(resource(json!({"path": "/p8/"})), json!("arn:aws:iam::123456789012:role/p8/r"));
     }
 
     #[test]

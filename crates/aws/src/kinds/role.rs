@@ -1,72 +1,140 @@
-//! Role: an IAM role with its trust, its managed policies and its inline policies.
+//! Role: an IAM role, who may assume it and what it may do.
 
-use std::collections::BTreeMap;
+mod look;
+mod write;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_iam::types::Tag;
-use futures_util::try_join;
+use meteoctl_engine::diff::{self, Diff};
 use meteoctl_engine::failure::Outcome;
-use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed};
+use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs};
+use meteoctl_engine::reference::Link;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::answer::{built, done, done_or, found};
+use crate::answer::fixed;
 use crate::client::Aws;
-use crate::iam_document;
 use crate::policy::Action;
 use crate::tags::{self, Tags};
+use crate::{arn, exact, iam_document};
 
-const ARN: &str = "arn:{partition}:iam::{account}:role/*{name}";
-/// What IAM says when there is no such thing.
-const ABSENT: &[&str] = &["NoSuchEntity"];
+const ROLE: &str = "arn:{partition}:iam::{account}:role{/path|/}{name}";
 
-/// The permissions this kind needs.
+/// What each call needs.
 pub const ACTIONS: &[Action] = &[
-    Action::plan("iam:GetRole", ARN),
-    Action::plan("iam:ListAttachedRolePolicies", ARN).when("/managedPolicies"),
-    Action::plan("iam:ListRolePolicies", ARN).when("/inlinePolicies"),
-    Action::plan("iam:GetRolePolicy", ARN).when("/inlinePolicies"),
-    Action::apply("iam:CreateRole", ARN),
-    Action::apply("iam:TagRole", ARN),
-    Action::apply("iam:UpdateRole", ARN),
-    Action::apply("iam:UpdateAssumeRolePolicy", ARN),
-    Action::apply("iam:AttachRolePolicy", ARN).when("/managedPolicies"),
-    Action::apply("iam:DetachRolePolicy", ARN).when("/managedPolicies"),
-    Action::apply("iam:PutRolePolicy", ARN).when("/inlinePolicies"),
-    Action::apply("iam:DeleteRolePolicy", ARN).when("/inlinePolicies"),
-    Action::delete("iam:DeleteRole", ARN),
+    Action::plan("iam:GetRole", ROLE),
+    Action::plan("iam:ListAttachedRolePolicies", ROLE).when("/managedPolicies"),
+    Action::plan("iam:ListRolePolicies", ROLE).when("/inlinePolicies"),
+    Action::plan("iam:GetRolePolicy", ROLE).when("/inlinePolicies"),
+    Action::apply("iam:CreateRole", ROLE),
+    Action::apply("iam:TagRole", ROLE),
+    Action::apply("iam:UpdateRole", ROLE),
+    Action::apply("iam:UpdateAssumeRolePolicy", ROLE),
+    Action::apply("iam:AttachRolePolicy", ROLE).when("/managedPolicies"),
+    Action::apply("iam:DetachRolePolicy", ROLE).when("/managedPolicies"),
+    Action::apply("iam:PutRolePolicy", ROLE).when("/inlinePolicies"),
+    Action::apply("iam:DeleteRolePolicy", ROLE).when("/inlinePolicies"),
+    Action::apply("iam:PutRolePermissionsBoundary", ROLE).when("/permissionsBoundary"),
+    Action::apply("iam:DeleteRolePermissionsBoundary", ROLE).when("/permissionsBoundary"),
+    Action::delete("iam:ListAttachedRolePolicies", ROLE),
+    Action::delete("iam:ListRolePolicies", ROLE),
+    Action::delete("iam:ListInstanceProfilesForRole", ROLE),
+    Action::delete("iam:DetachRolePolicy", ROLE),
+    Action::delete("iam:DeleteRolePolicy", ROLE),
+    Action::delete("iam:DeleteRole", ROLE),
 ];
 
 /// An IAM role.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RoleSpec {
-    /// The service that may assume the role, for example `ecs-tasks.amazonaws.com`.
-    pub assumed_by: Option<String>,
-    /// The whole trust policy's statements, where one service is not enough.
-    pub trust: Option<Vec<Value>>,
-    /// Path of the role; it cannot be changed later. `/` where left out.
-    pub path: Option<String>,
-    /// What the role is for.
+    /// Who may assume the role: a service (`ecs-tasks.amazonaws.com`), several of them, or a whole trust policy.
+    pub assumed_by: Trust,
+    /// What the role is for, at most 1000 characters.
     pub description: Option<String>,
-    /// All attached policies: AWS's own by their short name (`service-role/AmazonECSTaskExecutionRolePolicy`), others by ARN. `[]` = none.
-    pub managed_policies: Option<Vec<String>>,
-    /// All inline policies by name, each a list of statements. `{}` = none.
-    pub inline_policies: Option<BTreeMap<String, Vec<Value>>>,
+    /// Path of the role, for example `/p8/`. Fixed at creation; left out = `/`.
+    pub path: Option<String>,
+    /// How long a session may last, 3600 to 43200 seconds.
+    pub max_session_seconds: Option<i32>,
+    /// All managed policies of the role: ARNs, or names of AWS's own (`service-role/AmazonECSTaskExecutionRolePolicy`).
+    /// `[]` = none.
+    pub managed_policies: Option<Vec<Link>>,
+    /// All inline policies of the role. `[]` = none.
+    pub inline_policies: Option<Vec<InlinePolicy>>,
+    /// ARN of the managed policy that bounds what the role can ever do; `none` = no bound.
+    pub permissions_boundary: Option<Link>,
     /// Tags besides those of the stack.
     pub tags: Option<Tags>,
 }
 
-impl RoleSpec {
-    fn trust(&self) -> Vec<Value> {
-        match (&self.trust, &self.assumed_by) {
-            (Some(trust), _) => trust.clone(),
-            (None, Some(service)) => vec![json!({"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"})],
-            (None, None) => Vec::new(),
+/// Who may assume a role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a service such as ecs-tasks.amazonaws.com, a list of services, or a trust policy with `Statement`")]
+pub enum Trust {
+    /// One service.
+    Service(String),
+    /// Several services.
+    Services(Vec<String>),
+    /// A trust policy.
+    Document(TrustDocument),
+}
+
+/// A trust policy in AWS's own grammar.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrustDocument {
+    /// Version of the policy language.
+    #[serde(rename = "Version", skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The statements.
+    #[serde(rename = "Statement")]
+    pub statements: Vec<Value>,
+}
+
+/// An inline policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct InlinePolicy {
+    /// Name, unique in the role.
+    pub name: String,
+    /// Statements in the grammar of IAM. A value may be a reference: `Resource: {ref: Secret/p8/mongodb}` stands for its
+    /// ARN, `{ref: Bucket/p8-meteo, key: objectsArn}` for another output.
+    pub statements: Vec<Value>,
+}
+
+impl Trust {
+    /// The statements of the trust policy.
+    pub fn statements(&self) -> Vec<Value> {
+        let services = |names: Value| vec![json!({"Effect": "Allow", "Principal": {"Service": names}, "Action": "sts:AssumeRole"})];
+        match self {
+            Trust::Service(name) => services(json!(name)),
+            Trust::Services(names) => services(json!(names)),
+            Trust::Document(document) => document.statements.clone(),
         }
     }
+
+    /// One spelling: a policy that only names services is told by their names.
+    fn canonical(&self) -> Self {
+        let mut statements = self.statements();
+        iam_document::canonical(&mut statements);
+        match plain_services(&statements) {
+            Some(names) => match names.as_slice() {
+                [one] => Trust::Service(one.clone()),
+                _ => Trust::Services(names),
+            },
+            None => Trust::Document(TrustDocument { version: None, statements }),
+        }
+    }
+}
+
+fn plain_services(statements: &[Value]) -> Option<Vec<String>> {
+    let [statement] = statements else { return None };
+    let names = statement.get("Principal")?.get("Service")?.as_array()?;
+    let mut plain = Trust::Services(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()).statements();
+    iam_document::canonical(&mut plain);
+    (plain == statements).then(|| names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
 }
 
 /// The kind.
@@ -75,176 +143,143 @@ pub struct Role {
     pub aws: Arc<Aws>,
 }
 
-impl Role {
-    /// A managed policy's ARN from its short name.
-    fn policy_arn(&self, name: &str) -> String {
-        if name.starts_with("arn:") {
-            name.to_owned()
-        } else {
-            format!("arn:{}:iam::aws:policy/{name}", crate::arn::partition(self.aws.region()))
-        }
-    }
-
-    async fn attached(&self, name: &str) -> Outcome<Vec<String>> {
-        let doing = format!("list the policies attached to role {name}");
-        let pages =
-            self.aws.iam.list_attached_role_policies().role_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-        Ok(found(doing, pages, ABSENT)?.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn).collect())
-    }
-
-    async fn inline(&self, name: &str) -> Outcome<BTreeMap<String, Vec<Value>>> {
-        let doing = format!("read the inline policies of role {name}");
-        let names = self.aws.iam.list_role_policies().role_name(name).into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
-        let mut policies = BTreeMap::new();
-        for policy in found(doing.clone(), names, ABSENT)?.unwrap_or_default() {
-            let answer = self.aws.iam.get_role_policy().role_name(name).policy_name(&policy).send().await;
-            if let Some(answer) = found(doing.clone(), answer, ABSENT)? {
-                policies.insert(policy, iam_document::statements(&doing, answer.policy_document())?);
-            }
-        }
-        Ok(policies)
-    }
-
-    async fn create(&self, meta: &Meta, want: &RoleSpec, wanted: &Tags) -> Outcome<()> {
-        let trust = iam_document::document(&iam_document::resolved(&want.trust())?);
-        let request = self.aws.iam.create_role().role_name(&meta.name).assume_role_policy_document(trust.to_string());
-        let request = request.set_path(want.path.clone()).set_description(want.description.clone()).set_tags(Some(sdk_tags(wanted)?));
-        done_or(format!("create role {}", meta.name), request.send().await, &["EntityAlreadyExists"])
-    }
-
-    async fn attach(&self, meta: &Meta, want: &[String]) -> Outcome<()> {
-        let seen = self.attached(&meta.name).await?;
-        let want: Vec<String> = want.iter().map(|name| self.policy_arn(name)).collect();
-        for arn in want.iter().filter(|arn| !seen.contains(arn)) {
-            let request = self.aws.iam.attach_role_policy().role_name(&meta.name).policy_arn(arn);
-            done(format!("attach {arn} to role {}", meta.name), request.send().await)?;
-        }
-        for arn in seen.iter().filter(|arn| !want.contains(arn)) {
-            let request = self.aws.iam.detach_role_policy().role_name(&meta.name).policy_arn(arn);
-            done_or(format!("detach {arn} from role {}", meta.name), request.send().await, ABSENT)?;
-        }
-        Ok(())
-    }
-
-    async fn write_inline(&self, meta: &Meta, want: &BTreeMap<String, Vec<Value>>, change: &Change) -> Outcome<()> {
-        let pointer = |name: &str| format!("/inlinePolicies/{}", meteoctl_engine::reference::escape(name));
-        for (name, statements) in want.iter().filter(|(name, _)| change.touches(&pointer(name))) {
-            let document = iam_document::document(&iam_document::resolved(statements)?).to_string();
-            let request = self.aws.iam.put_role_policy().role_name(&meta.name).policy_name(name).policy_document(document);
-            done(format!("write the policy {name} of role {}", meta.name), request.send().await)?;
-        }
-        for name in self.inline(&meta.name).await?.keys().filter(|name| !want.contains_key(*name)) {
-            let request = self.aws.iam.delete_role_policy().role_name(&meta.name).policy_name(name);
-            done_or(format!("remove the policy {name} of role {}", meta.name), request.send().await, ABSENT)?;
-        }
-        Ok(())
-    }
-}
-
-fn sdk_tags(wanted: &Tags) -> Outcome<Vec<Tag>> {
-    wanted.iter().map(|(key, value)| built("write a tag", Tag::builder().key(key).value(value).build())).collect()
-}
-
 impl Kind for Role {
     const NAME: &'static str = "Role";
     const ABOUT: &'static str = "An IAM role: who may assume it, and what it may do.";
+    /// IAM is copied to every region; that takes up to two minutes.
     const GRACE: Duration = Duration::from_secs(120);
     type Spec = RoleSpec;
 
-    fn check(&self, _: &Meta, spec: &RoleSpec) -> Vec<Fault> {
-        let mut faults = tags::check(spec.tags.as_ref());
-        if spec.trust.is_some() == spec.assumed_by.is_some() {
-            faults.push(
-                Fault::wrong("/assumedBy", "a role needs either `assumedBy` or `trust`")
-                    .hint("for a task: assumedBy: ecs-tasks.amazonaws.com"),
-            );
+    fn check(&self, meta: &Meta, spec: &RoleSpec) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let fits = |text: &str, limit: usize| {
+            !text.is_empty() && text.len() <= limit && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+        };
+        if !fits(&meta.name, 64) {
+            faults.push(Fault::wrong("", format!("`{}` cannot be the name of a role", meta.name)).hint("1 to 64 letters, digits and + = , . @ _ -"));
         }
-        faults.extend(spec.trust.iter().flat_map(|trust| iam_document::check("/trust", trust)));
-        for (name, statements) in spec.inline_policies.iter().flatten() {
-            faults.extend(iam_document::check(&format!("/inlinePolicies/{}", meteoctl_engine::reference::escape(name)), statements));
+        if spec.path.as_ref().is_some_and(|path| !path.starts_with('/') || !path.ends_with('/') || path.len() > 512) {
+            faults.push(Fault::wrong("/path", "a path begins and ends with a slash"));
         }
+        if spec.max_session_seconds.is_some_and(|seconds| !(3600..=43200).contains(&seconds)) {
+            faults.push(Fault::wrong("/maxSessionSeconds", "IAM takes 3600 to 43200 seconds"));
+        }
+        if let Trust::Document(document) = &spec.assumed_by {
+            faults.extend(iam_document::check("/assumedBy/Statement", &document.statements));
+        }
+        let inline = spec.inline_policies.as_deref().unwrap_or_default();
+        for (index, policy) in inline.iter().enumerate() {
+            if !fits(&policy.name, 128) || inline.iter().take(index).any(|other| other.name == policy.name) {
+                faults.push(
+                    Fault::wrong(format!("/inlinePolicies/{index}/name"), format!("`{}` cannot be the name of this policy", policy.name))
+                        .hint("1 to 128 letters, digits and + = , . @ _ -, each name once"),
+                );
+            }
+            faults.extend(iam_document::check(&format!("/inlinePolicies/{index}/statements"), &policy.statements));
+        }
+        faults.extend(tags::check(spec.tags.as_ref()));
         faults
     }
 
-    fn predicted(&self, meta: &Meta, _: &RoleSpec) -> meteoctl_engine::kind::Outputs {
-        meteoctl_engine::kind::Outputs::from_iter([("name".to_owned(), Value::from(meta.name.as_str()))])
+    fn predicted(&self, meta: &Meta, spec: &RoleSpec) -> Outputs {
+        let mut outputs = Outputs::from_iter([("name".to_owned(), meta.name.as_str().into())]);
+        if let Some(account) = self.aws.known_account() {
+            let path = spec.path.as_deref().unwrap_or("/");
+            outputs.insert("arn".into(), format!("arn:{}:iam::{}:role{path}{}", account.partition, account.id, meta.name).into());
+        }
+        outputs
     }
 
     async fn observe(&self, meta: &Meta, want: &RoleSpec) -> Outcome<Option<Observed<RoleSpec>>> {
-        let doing = format!("look at role {}", meta.name);
-        let answer = self.aws.iam.get_role().role_name(&meta.name).send().await;
-        let Some(role) = found(doing.clone(), answer, ABSENT)?.and_then(|answer| answer.role) else { return Ok(None) };
-        let attached = async { Ok(if want.managed_policies.is_some() { Some(self.attached(&meta.name).await?) } else { None }) };
-        let inline = async { Ok(if want.inline_policies.is_some() { Some(self.inline(&meta.name).await?) } else { None }) };
-        let (managed_policies, inline_policies) = try_join!(attached, inline)?;
-        let carried: Tags = role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
-        let spec = RoleSpec {
-            assumed_by: None,
-            trust: Some(iam_document::statements(&doing, role.assume_role_policy_document().unwrap_or_default())?),
-            path: Some(role.path().to_owned()),
-            description: Some(role.description().unwrap_or_default().to_owned()),
-            managed_policies,
-            inline_policies,
-            tags: None,
-        };
-        let mut observed = Observed::new(spec).output("arn", role.arn()).output("name", meta.name.as_str());
-        observed.work = tags::due(&self.aws.stack, Self::NAME, meta, want.tags.as_ref(), &carried)?;
+        let Some(seen) = look::role(&self.aws, &meta.name, want).await? else { return Ok(None) };
+        let due = tags::due(&self.aws.stack, Self::NAME, meta, want.tags.as_ref(), &seen.tags)?;
+        let path = seen.spec.path.clone().unwrap_or_else(|| "/".into());
+        fixed(&format!("role {}", meta.name), "the path", want.path.as_ref(), &path)?;
+        let mut observed = Observed::new(seen.spec).output("name", meta.name.as_str()).output("arn", seen.arn);
+        observed.work = due;
         Ok(Some(observed))
     }
 
     async fn apply(&self, meta: &Meta, want: &RoleSpec, change: &Change) -> Outcome<()> {
-        let wanted = tags::wanted(&self.aws.stack, Self::NAME, meta, want.tags.as_ref());
-        if matches!(change, Change::Create) {
-            self.create(meta, want, &wanted).await?;
-        } else {
-            if change.touches("/trust") {
-                let trust = iam_document::document(&iam_document::resolved(&want.trust())?).to_string();
-                let request = self.aws.iam.update_assume_role_policy().role_name(&meta.name).policy_document(trust);
-                done(format!("write the trust of role {}", meta.name), request.send().await)?;
-            }
-            if change.touches("/description") {
-                let request = self.aws.iam.update_role().role_name(&meta.name).set_description(want.description.clone());
-                done(format!("describe role {}", meta.name), request.send().await)?;
-            }
-            if change.touches("/tags") {
-                let request = self.aws.iam.tag_role().role_name(&meta.name).set_tags(Some(sdk_tags(&wanted)?));
-                done(format!("tag role {}", meta.name), request.send().await)?;
-            }
+        let wanted_tags = tags::wanted(&self.aws.stack, Self::NAME, meta, want.tags.as_ref());
+        let pen = write::Pen { aws: &self.aws, role: &meta.name };
+        match change {
+            Change::Create => pen.create(want, &wanted_tags).await?,
+            Change::Update(_) => pen.update(want, change, &wanted_tags).await?,
         }
         if let Some(policies) = want.managed_policies.as_ref().filter(|_| change.touches("/managedPolicies")) {
-            self.attach(meta, policies).await?;
+            let wanted = policies.iter().map(|policy| policy_arn(self.aws.region(), policy)).collect::<Outcome<Vec<_>>>()?;
+            pen.attach(&wanted, matches!(change, Change::Create)).await?;
         }
-        match &want.inline_policies {
-            Some(policies) if change.touches("/inlinePolicies") => self.write_inline(meta, policies, change).await,
-            _ => Ok(()),
+        if let Some(policies) = want.inline_policies.as_ref().filter(|_| change.touches("/inlinePolicies")) {
+            pen.inline(policies, matches!(change, Change::Create)).await?;
         }
+        Ok(())
     }
 
     fn canonical(&self, spec: &mut RoleSpec) {
-        let mut trust = spec.trust();
-        iam_document::canonical(&mut trust);
-        spec.trust = Some(trust);
-        spec.assumed_by = None;
+        spec.assumed_by = spec.assumed_by.canonical();
         if let Some(policies) = &mut spec.managed_policies {
-            policies.iter_mut().for_each(|name| *name = self.policy_arn(name));
-            policies.sort();
+            for policy in policies.iter_mut() {
+                if let Ok(arn) = policy_arn(self.aws.region(), policy) {
+                    *policy = Link::literal(arn);
+                }
+            }
+            policies.sort_by_cached_key(|policy| policy.output("arn").unwrap_or_default());
             policies.dedup();
         }
-        spec.inline_policies.iter_mut().flatten().for_each(|(_, statements)| iam_document::canonical(statements));
+        if let Some(policies) = &mut spec.inline_policies {
+            policies.iter_mut().for_each(|policy| iam_document::canonical(&mut policy.statements));
+            policies.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        if let Some(boundary) = &mut spec.permissions_boundary {
+            boundary.settle("arn");
+        }
+        spec.path = None;
         spec.tags = None;
     }
 
-    fn diff(&self, want: &RoleSpec, seen: &Observed<RoleSpec>) -> meteoctl_engine::diff::Diff {
-        let mut diff = meteoctl_engine::diff::fields(want, &seen.spec);
-        crate::exact::surplus(&mut diff, "/inlinePolicies", &want.inline_policies, &seen.spec.inline_policies);
-        crate::exact::surplus(&mut diff, "/trust", &want.trust, &seen.spec.trust);
+    fn diff(&self, want: &RoleSpec, seen: &Observed<RoleSpec>) -> Diff {
+        let mut diff = diff::fields(want, &seen.spec);
+        exact::surplus(&mut diff, "/assumedBy", &Some(&want.assumed_by), &Some(&seen.spec.assumed_by));
+        exact::surplus(&mut diff, "/inlinePolicies", &want.inline_policies, &seen.spec.inline_policies);
         diff
     }
 
     async fn delete(&self, meta: &Meta, _: &RoleSpec) -> Outcome<()> {
-        self.attach(meta, &[]).await?;
-        self.write_inline(meta, &BTreeMap::new(), &Change::Create).await?;
-        let request = self.aws.iam.delete_role().role_name(&meta.name);
-        done_or(format!("remove role {}", meta.name), request.send().await, ABSENT)
+        write::Pen { aws: &self.aws, role: &meta.name }.delete().await
+    }
+}
+
+/// The ARN of a managed policy; a name without `arn:` is one of AWS's own.
+fn policy_arn(region: &str, policy: &Link) -> Outcome<String> {
+    let name = policy.output("arn")?;
+    Ok(if name.starts_with("arn:") { name } else { format!("arn:{}:iam::aws:policy/{name}", arn::partition(region)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trust_policy_that_names_services_is_told_by_them() {
+        let service: Trust = serde_json::from_value(json!("ecs-tasks.amazonaws.com")).expect("trust");
+        let document: Trust = serde_json::from_value(json!({"Version": "2012-10-17", "Statement": [{"Sid": "", "Effect": "Allow",
+            "Principal": {"Service": ["ecs-tasks.amazonaws.com"]}, "Action": ["sts:AssumeRole"]}]}))
+        .expect("trust");
+        assert_eq!(document.canonical(), service);
+        let narrower: Trust = serde_json::from_value(json!({"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Condition": {"StringEquals": {"aws:SourceAccount": "1"}}}]}))
+        .expect("trust");
+        assert!(matches!(narrower.canonical(), Trust::Document(_)));
+        assert_eq!(narrower.canonical().canonical(), narrower.canonical());
+    }
+
+    #[test]
+    fn short_names_are_policies_of_aws() {
+        let arn = |region: &str, name: &str| policy_arn(region, &Link::literal(name)).expect("an arn");
+        assert_eq!(arn("eu-west-3", "service-role/X"), "arn:aws:iam::aws:policy/service-role/X");
+        assert_eq!(arn("cn-north-1", "X"), "arn:aws-cn:iam::aws:policy/X");
+        assert_eq!(arn("eu-west-3", "arn:aws:iam::1:policy/Y"), "arn:aws:iam::1:policy/Y");
     }
 }

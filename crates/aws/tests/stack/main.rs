@@ -6,3 +6,7 @@ mod support;
 
 mod bucket;
 mod identity;
+mod log_group;
+mod role;
+mod secret;
+mod security_group;
