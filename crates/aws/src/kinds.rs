@@ -1,12 +1,41 @@
-//! One file a kind; `register` is the list.
+//! One file a kind. [`all`] is the list of them, [`actions`] the permissions each needs.
+//! One file a kind; `all` is the list.
+
+pub mod cluster;
+pub mod task_definition;
 
 use std::sync::Arc;
 
 use meteoctl_engine::kind::AnyKind;
 
 use crate::client::Aws;
+use crate::policy::Action;
+
+pub mod bucket;
+pub mod role;
+pub mod secret;
+pub mod stack;
 
 /// All AWS kinds over one set of clients.
-pub fn all(_aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
-    Vec::new()
+pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
+    vec![
+        Arc::new(bucket::Bucket { aws: aws.clone() }),
+        Arc::new(role::Role { aws: aws.clone() }),
+        Arc::new(secret::Secret { aws: aws.clone() }),
+        Arc::new(stack::Stack { aws: aws.clone() }),
+    ]
+}
+
+/// Which permission every call of a kind needs.
+pub fn actions(kind: &str) -> &'static [Action] {
+    match kind {
+        "Bucket" => bucket::ACTIONS,
+        "Role" => role::ACTIONS,
+        "Secret" => secret::ACTIONS,
+        "Stack" => stack::ACTIONS,
+        _ => &[],
+    }
+        Arc::new(cluster::Cluster { aws: aws.clone() }),
+        Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
+    ]
 }

@@ -4,15 +4,15 @@
 //! rain counter, repeated instants) happens between them, in order. Peak memory does not depend on the amount of rows,
 //! only on the number of station-days and of repeated readings.
 
-mod input;
+pub(crate) mod input;
 mod order;
 mod output;
 mod pass;
 mod repeats;
 mod replay;
-mod seen;
+pub(crate) mod seen;
 mod spec;
-mod standing;
+pub(crate) mod standing;
 
 pub use input::Progress;
 pub use order::natural;

@@ -187,3 +187,32 @@ async fn a_dataset_is_current_until_something_changes() {
     };
     assert_eq!(why, "inputs differ: p8-data-path/France_data/2026_01_01_1767225600000_0.jsonl new");
 }
+
+#[tokio::test]
+async fn the_real_dataset_passes_its_gate() {
+    use meteoctl_data::quality::{self, QualitySpec, Verdict};
+    let Some(data) = real_data() else { return };
+    let (_copy, store) = airbyte_route(&data).await;
+    run(&store, &weather()).await;
+    let spec: QualitySpec = serde_json::from_value(json!({
+        "dataset": weather().output, "output": "p8-processed/quality_report.json",
+        "fail": {"errorRatePercent": 1.0, "missingTemperature": 0, "missingHumidity": 0, "missingPressure": 0, "duplicates": 0}
+    }))
+    .unwrap();
+    let report = quality::run(&store, &spec, "2026-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    assert_eq!(report.gate.verdict, Verdict::Pass, "{:?}", report.gate);
+    let written: Value = serde_json::from_str(&text(&store, &spec.output).await).unwrap();
+    let figure = |key: &str| written[key].as_f64().unwrap();
+    assert_eq!(figure("total_records"), 4_950.0);
+    for key in ["missing_temperature", "missing_humidity", "missing_pressure", "duplicate_records", "error_rate_percent"] {
+        assert_eq!(figure(key), 0.0, "{key}");
+    }
+    assert_eq!(written["sources"]["infoclimat"]["records"], 1_143);
+    assert_eq!(written["stations"]["IICHTE19"]["grid_seconds"], 300);
+    assert_eq!(written["neighbours"]["method"], "buddy");
+    if let Some(folder) = std::env::var_os("METEOCTL_KEEP_REPORT") {
+        for (key, name) in [(spec.page_key(), "quality.html"), (spec.output.clone(), "quality.json")] {
+            std::fs::write(std::path::Path::new(&folder).join(name), text(&store, &key).await).unwrap();
+        }
+    }
+}

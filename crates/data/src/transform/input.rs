@@ -31,7 +31,7 @@ pub struct Progress {
 
 /// A piece of a raw object: whole lines.
 #[derive(Debug)]
-pub(super) struct RawBlock {
+pub(crate) struct RawBlock {
     pub text: Vec<u8>,
     /// Number of its first line, from 1.
     pub first_line: u64,
@@ -40,7 +40,7 @@ pub(super) struct RawBlock {
 }
 
 /// Starts reading an object; its blocks arrive in order, at most [`AHEAD`] of them waiting.
-pub(super) fn open(store: &SharedStore, key: &str) -> mpsc::Receiver<Result<RawBlock, Fault>> {
+pub(crate) fn open(store: &SharedStore, key: &str) -> mpsc::Receiver<Result<RawBlock, Fault>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let (store, key) = (store.clone(), key.to_owned());
     tokio::spawn(async move {

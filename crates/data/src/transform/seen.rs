@@ -8,7 +8,7 @@ const DAY: i64 = 86_400;
 
 /// A set of (station, instant). Whole minutes cost one bit, other seconds four bytes.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     stations: Vec<Days>,
 }
 

@@ -97,7 +97,7 @@ pub(super) fn inputs_digest(spec: &TransformSpec, listing: &Listing) -> String {
 }
 
 /// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
