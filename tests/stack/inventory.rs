@@ -1,7 +1,5 @@
 //! What there is in the account, counted: the proof that nothing was made twice or left behind.
 
-use std::collections::BTreeSet;
-
 use crate::hands::CLUSTER;
 use crate::world::World;
 
@@ -9,7 +7,7 @@ use crate::world::World;
 #[derive(Debug, PartialEq, Eq)]
 pub struct Inventory {
     /// Objects of the bucket; the time in a backup's name stands as `TIME`.
-    pub objects: BTreeSet<String>,
+    pub objects: Vec<String>,
     /// Uploads that were begun and neither completed nor aborted.
     pub open_uploads: usize,
     /// Log groups with our name.

@@ -126,7 +126,13 @@ impl World {
             cargo.args(["run", "--quiet", "--package", "xtask", "--"]);
             cargo
         };
-        let made = command.arg("samples").arg(&sources).current_dir(root()).stdout(Stdio::null()).status();
+        let made = command
+            .arg("samples")
+            .arg(&sources)
+            .current_dir(root())
+            .env("CARGO_MANIFEST_DIR", root().join("crates/xtask"))
+            .stdout(Stdio::null())
+            .status();
         assert!(made.expect("xtask starts").success(), "cargo xtask samples {}", sources.display());
         self
     }
