@@ -12,7 +12,7 @@ pub mod exact;
 pub mod fetch;
 pub mod iam_document;
 pub mod kinds;
+pub mod logs;
 pub mod operator_ip;
 pub mod policy;
-pub mod logs;
 pub mod tags;

@@ -32,6 +32,3 @@ pub fn all(context: &Arc<JobContext>) -> Vec<Arc<dyn AnyKind>> {
         Arc::new(source::SourceKind { context: context.clone() }),
     ]
 }
-//! Must not know: the command line, the terminal, the environment, the MongoDB driver. The AWS SDK is named in `s3_store` alone.
-
-pub mod s3_store;

@@ -41,7 +41,12 @@ pub struct ReportSpec {
 
 impl ReportSpec {
     fn wish(&self) -> Outcome<Wish> {
-        Ok(Wish { dataset: self.dataset.output("output")?, output: self.output.clone(), fail: self.fail.clone(), timezones: self.timezones.clone() })
+        Ok(Wish {
+            dataset: self.dataset.output("output")?,
+            output: self.output.clone(),
+            fail: self.fail.clone(),
+            timezones: self.timezones.clone(),
+        })
     }
 }
 

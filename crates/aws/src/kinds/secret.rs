@@ -79,7 +79,9 @@ impl Kind for Secret {
         let mut faults = Vec::new();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
         if meta.name.is_empty() || meta.name.len() > 505 || !meta.name.bytes().all(fits) {
-            faults.push(Fault::wrong("", format!("`{}` cannot be the name of a secret", meta.name)).hint("letters, digits and / _ + = . @ -"));
+            faults.push(
+                Fault::wrong("", format!("`{}` cannot be the name of a secret", meta.name)).hint("letters, digits and / _ + = . @ -"),
+            );
         }
         if spec.recovery_days.is_some_and(|days| days != 0 && !(7..=30).contains(&days)) {
             faults.push(Fault::wrong("/recoveryDays", "Secrets Manager takes 7 to 30 days, or 0 for at once"));

@@ -119,7 +119,9 @@ fn storage_fits(meta: &Meta, want: &ServiceSpec) -> Outcome<()> {
     let Ok(mounted) = want.task_definition.value("fileSystems") else { return Ok(()) };
     let Some(mounted) = mounted.as_array() else { return Ok(()) };
     let trouble = match &want.storage {
-        Storage::Named(NamedStorage::Ephemeral) if !mounted.is_empty() => "it says `ephemeral`, but the task definition mounts a file system",
+        Storage::Named(NamedStorage::Ephemeral) if !mounted.is_empty() => {
+            "it says `ephemeral`, but the task definition mounts a file system"
+        }
         Storage::Durable(durable) if !mounted.contains(&durable.file_system.output("id")?.into()) => {
             "it names a file system, but the task definition does not mount it"
         }

@@ -103,10 +103,15 @@ impl<'a> Pass<'a> {
     async fn all(&mut self) -> Result<(), Fault> {
         let work = self.work;
         let mut ahead = VecDeque::new();
-        let objects =
-            || work.listing.objects.iter().enumerate().flat_map(|(source, objects)| objects.iter().map(move |object| (source, object)));
-        let mut to_open = objects();
-        for (source, object) in objects() {
+        // A list, not a chain of closures: a future that holds one across an await cannot be sent between threads.
+        let mut objects = Vec::new();
+        for (source, found) in work.listing.objects.iter().enumerate() {
+            for object in found {
+                objects.push((source, object));
+            }
+        }
+        let mut to_open = objects.iter();
+        for (source, object) in objects.iter().copied() {
             while ahead.len() < OBJECTS_IN_FLIGHT
                 && let Some((_, next)) = to_open.next()
             {

@@ -90,12 +90,10 @@ async fn authorize(aws: &Aws, id: &str, side: Side, rules: &[Rule]) -> Outcome<(
     let doing = format!("add {} to security group {id}", count(rules.len()));
     let permissions: Vec<IpPermission> = rules.iter().map(|rule| permission(rule, id)).collect::<Outcome<_>>()?;
     let (failure, code) = match side {
-        Side::Ingress => {
-            match aws.ec2.authorize_security_group_ingress().group_id(id).set_ip_permissions(Some(permissions)).send().await {
-                Ok(_) => return Ok(()),
-                Err(error) => (error::code(&error).unwrap_or_default().to_owned(), error::failure(doing, error)),
-            }
-        }
+        Side::Ingress => match aws.ec2.authorize_security_group_ingress().group_id(id).set_ip_permissions(Some(permissions)).send().await {
+            Ok(_) => return Ok(()),
+            Err(error) => (error::code(&error).unwrap_or_default().to_owned(), error::failure(doing, error)),
+        },
         Side::Egress => match aws.ec2.authorize_security_group_egress().group_id(id).set_ip_permissions(Some(permissions)).send().await {
             Ok(_) => return Ok(()),
             Err(error) => (error::code(&error).unwrap_or_default().to_owned(), error::failure(doing, error)),
@@ -179,8 +177,7 @@ fn permission(rule: &Rule, own: &str) -> Outcome<IpPermission> {
     if let Some(group) = &rule.group {
         let group = group.output("id")?;
         let group = if group == SELF { own.to_owned() } else { group };
-        permission =
-            permission.user_id_group_pairs(ec2::UserIdGroupPair::builder().group_id(group).set_description(description).build());
+        permission = permission.user_id_group_pairs(ec2::UserIdGroupPair::builder().group_id(group).set_description(description).build());
     }
     Ok(permission.build())
 }
@@ -257,8 +254,7 @@ mod tests {
         let want = [rule(1, "kept"), rule(2, "renamed"), rule(3, "new")];
         let standing = [stands("a", rule(1, "kept")), stands("b", rule(2, "old")), stands("c", rule(9, "theirs"))];
         let exclusive = delta(&want, &standing, RulesMode::Exclusive);
-        let expected =
-            Delta { authorize: vec![rule(3, "new")], revoke: vec!["c".into()], describe: vec![("b".into(), "renamed".into())] };
+        let expected = Delta { authorize: vec![rule(3, "new")], revoke: vec!["c".into()], describe: vec![("b".into(), "renamed".into())] };
         assert_eq!(exclusive, expected);
         let additive = delta(&want, &standing, RulesMode::Additive);
         assert_eq!(additive, Delta { revoke: vec![], ..expected });

@@ -181,7 +181,10 @@ pub fn faults(meta: &Meta, spec: &ServiceSpec) -> Vec<Fault> {
     if let Link::Literal(name) = &spec.task_definition
         && ecs::short(name).split_once(':').is_none_or(|(_, revision)| revision.parse::<u32>().is_err())
     {
-        faults.push(Fault::wrong("/taskDefinition", format!("`{name}` names no revision")).hint("write family:revision, or {ref: TaskDefinition/name}"));
+        faults.push(
+            Fault::wrong("/taskDefinition", format!("`{name}` names no revision"))
+                .hint("write family:revision, or {ref: TaskDefinition/name}"),
+        );
     }
     if let Subnets::Ids(ids) = &spec.subnets
         && (ids.is_empty() || ids.len() > 16)

@@ -1,6 +1,7 @@
 //! Tasks as ECS lists and describes them.
 
 use aws_sdk_ecs::types::{DesiredStatus, Task, TaskField};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use meteoctl_engine::failure::Outcome;
 use sha2::{Digest, Sha256};
 
