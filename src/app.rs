@@ -109,7 +109,7 @@ fn today() -> NaiveDate {
 }
 
 fn registry(aws: &Arc<Aws>, context: &Arc<jobs::JobContext>) -> Registry {
-    Registry::new(meteoctl_aws::kinds::all(aws).into_iter().chain(jobs::all(context)))
+    Registry::new(meteoctl_aws::kinds::all_with_probe(aws, Some(jobs::probe(context))).into_iter().chain(jobs::all(context)))
 }
 
 fn context(aws: Arc<Aws>, listener: Listener, config: &Config, documents: &[Document], wishes: Wishes) -> jobs::JobContext {

@@ -48,9 +48,13 @@ async fn once(url: &str, limit: usize) -> Outcome<Answer> {
     let status = answer.status().as_u16();
     match (status, answer.headers().get("location")) {
         (200, _) => read(answer.into_body(), limit, &doing()).await.map(Answer::Body),
-        (301 | 302 | 303 | 307 | 308, Some(next)) if next.starts_with("https://") || next.starts_with("http://") => Ok(Answer::Moved(next.to_owned())),
+        (301 | 302 | 303 | 307 | 308, Some(next)) if next.starts_with("https://") || next.starts_with("http://") => {
+            Ok(Answer::Moved(next.to_owned()))
+        }
         (429 | 500..=599, _) => Err(Failure::transient(doing()).because(Cause(format!("HTTP status {status}")))),
-        _ => Err(Failure::rejected(doing()).because(Cause(format!("HTTP status {status}"))).hint("open the URL in a browser: it may need a key or have moved")),
+        _ => Err(Failure::rejected(doing())
+            .because(Cause(format!("HTTP status {status}")))
+            .hint("open the URL in a browser: it may need a key or have moved")),
     }
 }
 

@@ -226,6 +226,13 @@ pub async fn run(
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<ImportOutcome, DatabaseError> {
     let started = std::time::Instant::now();
+    if state.in_sync()
+        && state.recorded
+        && let Some(content) = look::recorded(server, spec).await?
+    {
+        let nothing = load::Loaded::default();
+        return Ok(outcome::tell(manifest, &content, nothing, 0, state, started.elapsed()));
+    }
     if state.foreign > 0 && spec.foreign == Foreign::Refuse {
         return Err(foreign_refused(server, spec, state.foreign));
     }

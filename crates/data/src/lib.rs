@@ -5,12 +5,24 @@
 
 pub mod archive;
 pub mod backup;
+pub mod clock;
+pub mod collect;
+pub mod decimal;
 pub mod digest;
 pub mod document;
+pub mod fault;
 pub mod import;
+pub mod json;
 pub mod latency;
 pub mod manifest;
 pub mod mongo;
+pub mod quality;
+pub mod read;
+pub mod reading;
+pub mod rejects;
 pub mod restore;
 pub mod schedule;
+pub mod station;
 pub mod store;
+pub mod transform;
+pub mod units;

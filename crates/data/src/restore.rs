@@ -4,6 +4,7 @@
 //! and compared with the archive, and only then renamed, in one step. A restore that is killed leaves the
 //! target as it was; the next one starts over.
 
+pub mod drill;
 mod fill;
 mod plan;
 

@@ -5,6 +5,7 @@ mod support;
 use bson::doc;
 use chrono::{DateTime, Utc};
 use meteoctl_data::backup::{self, BackupSpec, Consistency, list, look};
+use meteoctl_data::restore::drill::{self, DrillSpec};
 use meteoctl_data::restore::{self, RestoreSpec};
 use meteoctl_data::schedule::Schedule;
 use meteoctl_data::store::{Memory, Store, read_all};
@@ -136,4 +137,67 @@ async fn a_damaged_archive_is_never_restored() {
     let missing = BackupSpec { collections: vec!["nothing".into()], ..spec };
     let error = backup::run(&fixture.server, &missing, &Memory::new(), Utc::now(), &|_| {}).await.unwrap_err();
     assert!(error.story().contains("there is no collection nothing"), "{}", error.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_restores_on_a_scratch_server_and_leaves_evidence() {
+    let fixture = Fixture::new().await;
+    let scratch = Fixture::new().await;
+    furnish(&fixture).await;
+    let store = Memory::new();
+    let drills = DrillSpec { prefix: PREFIX.into(), database: fixture.database.clone(), every_days: 7 };
+    let now = at("2026-01-05T14:06:15Z");
+    let state = drill::look(&store, &drills, now).await.unwrap();
+    assert_eq!((state.due, state.loss_seconds, state.restore_seconds), (None, None, None), "nothing to drill, nothing known");
+    assert!(drill::drill(&scratch.server, &drills, &store, now).await.unwrap_err().hint.is_some());
+
+    let spec = BackupSpec { keep_last: Some(1), ..BackupSpec::new(&fixture.database, PREFIX) };
+    let key = backup::run(&fixture.server, &spec, &store, now, &|_| {}).await.unwrap().manifest.archive;
+    assert_eq!(drill::look(&store, &drills, now).await.unwrap().due.unwrap(), "no backup has been restored for a drill yet");
+    let before = databases(&scratch).await;
+    let evidence = drill::drill(&scratch.server, &drills, &store, now).await.unwrap();
+    assert_eq!((evidence.documents, evidence.collections, evidence.indexes, &evidence.fault), (5001, 4, 2, &None));
+    assert_eq!(databases(&scratch).await, before);
+    let later = now + chrono::Duration::days(7);
+    let state = drill::look(&store, &drills, later - chrono::Duration::seconds(1)).await.unwrap();
+    assert_eq!((state.due, state.loss_seconds, state.restore_seconds), (None, Some(7 * 86_400 - 1), Some(evidence.restore_seconds)));
+    assert_eq!(drill::look(&store, &drills, later).await.unwrap().due.unwrap(), "the last passed drill is of 2026-01-05 14:06 UTC");
+
+    // A backup that went bad is found by the drill, and written down.
+    let mut bytes = read_all(&store, &key, 1 << 30).await.unwrap().to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    store.put(&key, bytes.into(), Default::default()).await.unwrap();
+    drill::drill(&scratch.server, &drills, &store, later).await.unwrap_err();
+    let state = drill::look(&store, &drills, later).await.unwrap();
+    assert!(state.due.is_some() && state.last.unwrap().fault.unwrap().contains("verify"), "a failed drill is no passed one");
+    // The evidence goes with its backup.
+    backup::run(&fixture.server, &spec, &store, later, &|_| {}).await.unwrap();
+    let keys: Vec<String> = store.list("").await.unwrap().into_iter().map(|object| object.key).collect();
+    let newest = "p8-backups/mongodb/mongodb_backup_2026-01-12_14-06-15.gz";
+    assert_eq!(keys, [newest.to_owned(), format!("{newest}.manifest.json")]);
+}
+
+async fn databases(fixture: &Fixture) -> Vec<String> {
+    let reply = fixture.server.command("admin", &doc! {"listDatabases": 1, "nameOnly": true}, "list databases").await.unwrap();
+    reply
+        .get_array("databases")
+        .unwrap()
+        .iter()
+        .map(|database| database.as_document().unwrap().get_str("name").unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_series_are_refused_by_name() {
+    let fixture = Fixture::new().await;
+    furnish(&fixture).await;
+    let series = doc! {"create": "pulse", "timeseries": {"timeField": "at"}};
+    fixture.server.command(&fixture.database, &series, "create").await.unwrap();
+    let spec = BackupSpec::new(&fixture.database, PREFIX);
+    let error = backup::run(&fixture.server, &spec, &Memory::new(), Utc::now(), &|_| {}).await.unwrap_err();
+    assert!(error.story().contains("pulse is a time series collection") && error.hint.is_some(), "{}", error.story());
+    // Others of the same database can still be backed up.
+    let spec = BackupSpec { collections: vec!["strict".into()], ..spec };
+    assert_eq!(backup::run(&fixture.server, &spec, &Memory::new(), Utc::now(), &|_| {}).await.unwrap().manifest.documents, 1);
 }

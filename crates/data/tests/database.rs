@@ -56,6 +56,7 @@ async fn first_import_then_nothing_to_do() {
     }
     let again = world.import(&manifest, false).await;
     assert_eq!((again.inserted, again.replaced, again.removed, again.unchanged), (0, 0, 0, expected));
+    assert_eq!((again.documents_in_database, &again.sources), (expected, &manifest.sources));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,4 +177,31 @@ async fn a_file_that_is_not_its_manifest_s_is_refused_and_a_rerun_repairs() {
     let state = world.look(&manifest, false).await;
     let error = run(&world.fixture.server, &world.spec, &world.store, &manifest, &state, &|_| {}).await.unwrap_err();
     assert!(error.story().contains("line 11 of p8-processed") && error.story().contains("not canonical"), "{}", error.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_may_be_killed_at_any_moment() {
+    let world = World::new().await;
+    let lines = lines(4, 6, 288);
+    let mut manifest = dataset(&world.store, &lines).await;
+    for round in 0..20_u64 {
+        // Half of the rounds change the dataset, so that replacing and removing are interrupted too.
+        if round % 2 == 1 {
+            let kept: Vec<String> =
+                lines.iter().enumerate().filter(|(n, _)| *n as u64 % 29 != round).map(|(_, line)| line.clone()).collect();
+            manifest = dataset(&world.store, &kept).await;
+        }
+        let (server, spec, store, wished) = (world.fixture.server.clone(), world.spec.clone(), world.store.clone(), manifest.clone());
+        let import = tokio::spawn(async move {
+            let state = look(&server, &spec, &wished, false).await?;
+            run(&server, &spec, &store, &wished, &state, &|_| {}).await
+        });
+        tokio::time::sleep(std::time::Duration::from_millis(7 * round)).await;
+        import.abort();
+        let _ = import.await;
+    }
+    world.import(&manifest, false).await;
+    let after = world.look(&manifest, true).await;
+    assert!(after.in_sync() && after.recorded, "{}", after.headline());
+    assert_eq!(after.documents, manifest.documents);
 }

@@ -129,7 +129,8 @@ impl Kind for BackupKind {
             return Ok(());
         }
         let connection = want.collection.value("connection")?;
-        let connection: Connection = serde_json::from_value(connection).map_err(|error| Failure::rejected("read where the collection lies").because(error))?;
+        let connection: Connection =
+            serde_json::from_value(connection).map_err(|error| Failure::rejected("read where the collection lies").because(error))?;
         let server = connection.open(&self.context).await?;
         let told = |phase: backup::Phase| match phase {
             backup::Phase::Dumping { done, total } => self.context.progress(&id, "back up", done, Some(total), "collections"),
@@ -138,7 +139,16 @@ impl Kind for BackupKind {
         };
         let done = backup::run(&server, &wish, target.as_ref(), Utc::now(), &told).await.map_err(database)?;
         let manifest = &done.manifest;
-        self.context.notice(&id, format!("{}: {} documents, {} bytes, verified; {} expired", manifest.archive, manifest.documents, manifest.bytes, done.expired.len()));
+        self.context.notice(
+            &id,
+            format!(
+                "{}: {} documents, {} bytes, verified; {} expired",
+                manifest.archive,
+                manifest.documents,
+                manifest.bytes,
+                done.expired.len()
+            ),
+        );
         self.context.forced.done(&id);
         Ok(())
     }

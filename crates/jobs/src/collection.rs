@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use meteoctl_data::import::{self, Foreign, ImportSpec, ImportState, IndexSpec, TimestampType};
+use meteoctl_data::digest::TimestampType;
+use meteoctl_data::import::{self, Foreign, ImportSpec, ImportState, IndexSpec};
 use meteoctl_data::manifest::DatasetManifest;
 use meteoctl_data::mongo::Server;
 use meteoctl_data::store::SharedStore;
@@ -57,7 +58,12 @@ pub struct CollectionSpec {
 
 impl CollectionSpec {
     fn import(&self) -> ImportSpec {
-        ImportSpec { timestamp_type: self.timestamp_type, indexes: self.indexes.clone(), foreign: self.foreign, ..ImportSpec::new(&self.database, &self.collection) }
+        ImportSpec {
+            timestamp_type: self.timestamp_type,
+            indexes: self.indexes.clone(),
+            foreign: self.foreign,
+            ..ImportSpec::new(&self.database, &self.collection)
+        }
     }
 }
 
@@ -74,7 +80,12 @@ impl CollectionKind {
         let store: SharedStore = Arc::new(S3Store::new(self.context.aws.clone(), want.dataset.output("bucket")?));
         let manifest = match read_manifest(store.as_ref(), &output).await.map_err(fault)? {
             Some(manifest) => manifest,
-            None => return Err(want.dataset.target().map_or_else(|| Failure::rejected(format!("read the manifest of {output}")), Failure::pending)),
+            None => {
+                return Err(want
+                    .dataset
+                    .target()
+                    .map_or_else(|| Failure::rejected(format!("read the manifest of {output}")), Failure::pending));
+            }
         };
         let server = Connection::of(&want.server, want.credentials.as_ref(), want.tls_ca_file.clone())?.open(&self.context).await?;
         Ok(Sides { server, store, manifest })

@@ -70,7 +70,8 @@ impl Kind for DatasetKind {
     type Spec = DatasetSpec;
 
     fn check(&self, _: &Meta, spec: &DatasetSpec) -> Vec<Fault> {
-        let sources = spec.sources.iter().enumerate().filter_map(|(index, link)| expect_kind(&format!("/sources/{index}"), link, &["Source"]));
+        let sources =
+            spec.sources.iter().enumerate().filter_map(|(index, link)| expect_kind(&format!("/sources/{index}"), link, &["Source"]));
         let mut faults: Vec<Fault> = expect_kind("/bucket", &spec.bucket, &["Bucket"]).into_iter().chain(sources).collect();
         if spec.sources.is_empty() {
             faults.push(Fault::wrong("/sources", "a dataset needs at least one source"));
@@ -92,7 +93,11 @@ impl Kind for DatasetKind {
             Standing::Absent => return Ok(None),
             Standing::Stale { why } => seen.work("/output", why),
             Standing::Current(manifest) => seen
-                .note(format!("{} documents, {} rejects", manifest.documents, manifest.ledger.rejected_rows + manifest.ledger.rejected_values))
+                .note(format!(
+                    "{} documents, {} rejects",
+                    manifest.documents,
+                    manifest.ledger.rejected_rows + manifest.ledger.rejected_values
+                ))
                 .output("documents", manifest.documents)
                 .output("sha256", manifest.sha256.clone()),
         };
@@ -103,14 +108,21 @@ impl Kind for DatasetKind {
     async fn apply(&self, meta: &Meta, want: &DatasetSpec, _: &Change) -> Outcome<()> {
         let id = Id::new(Self::NAME, &meta.name);
         let target = self.context.store(&want.bucket)?;
-        let told = |progress: transform::Progress| self.context.progress(&id, "transform", progress.bytes_done, Some(progress.bytes_total), "bytes");
+        let told = |progress: transform::Progress| {
+            self.context.progress(&id, "transform", progress.bytes_done, Some(progress.bytes_total), "bytes")
+        };
         let manifest = transform::run(&target, &want.transform()?, &told).await.map_err(fault)?;
         let ledger = manifest.ledger;
         self.context.notice(
             &id,
             format!(
                 "{} documents from {} rows: {} superseded, {} rejected, {} empty, {} blank",
-                manifest.documents, ledger.rows_read, ledger.superseded(), ledger.rejected_rows, ledger.null_rows, ledger.blank_lines
+                manifest.documents,
+                ledger.rows_read,
+                ledger.superseded(),
+                ledger.rejected_rows,
+                ledger.null_rows,
+                ledger.blank_lines
             ),
         );
         self.context.forced.done(&id);

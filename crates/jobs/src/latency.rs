@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use meteoctl_data::import::{SIDE_COLLECTION, TimestampType};
+use meteoctl_data::digest::TimestampType;
+use meteoctl_data::import::SIDE_COLLECTION;
 use meteoctl_data::latency::{self, LatencySpec};
 use meteoctl_data::mongo::Server;
 use meteoctl_engine::failure::{Failure, Outcome};
@@ -64,7 +65,12 @@ impl ProbeSpec {
         let timestamp_type: TimestampType = serde_json::from_value(self.collection.value("timestampType")?).unwrap_or_default();
         let day = self.day.to_string();
         let to_day = self.until.unwrap_or(self.day).to_string();
-        Ok(LatencySpec { to_day, runs: self.runs.max(1), timestamp_type, ..LatencySpec::station_day(database, collection, &self.station, day) })
+        Ok(LatencySpec {
+            to_day,
+            runs: self.runs.max(1),
+            timestamp_type,
+            ..LatencySpec::station_day(database, collection, &self.station, day)
+        })
     }
 
     /// What a measurement is good for: this question on this dataset.
@@ -77,7 +83,8 @@ impl ProbeSpec {
 impl LatencyKind {
     async fn server(&self, want: &ProbeSpec) -> Outcome<Server> {
         let connection = want.collection.value("connection")?;
-        let connection: Connection = serde_json::from_value(connection).map_err(|error| Failure::rejected("read where the collection lies").because(error))?;
+        let connection: Connection =
+            serde_json::from_value(connection).map_err(|error| Failure::rejected("read where the collection lies").because(error))?;
         connection.open(&self.context).await
     }
 }
@@ -106,7 +113,9 @@ impl Kind for LatencyKind {
     async fn observe(&self, meta: &Meta, want: &ProbeSpec) -> Outcome<Option<Observed<ProbeSpec>>> {
         let stamp = want.stamp()?;
         let server = self.server(want).await?;
-        let kept = meteoctl_data::mongo::evidence::read(&server, &want.collection.output("database")?, SIDE_COLLECTION, &key(meta)).await.map_err(database)?;
+        let kept = meteoctl_data::mongo::evidence::read(&server, &want.collection.output("database")?, SIDE_COLLECTION, &key(meta))
+            .await
+            .map_err(database)?;
         let Some(kept) = kept.and_then(|text| serde_json::from_str::<Evidence>(&text).ok()) else { return Ok(None) };
         let index = kept.index.clone().unwrap_or_else(|| "no index".to_owned());
         let note = format!(
@@ -141,7 +150,9 @@ impl Kind for LatencyKind {
             measured_at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         };
         let text = serde_json::to_string(&evidence).map_err(|error| Failure::rejected("write the measurement").because(error))?;
-        meteoctl_data::mongo::evidence::write(&server, &want.collection.output("database")?, SIDE_COLLECTION, &key(meta), &text).await.map_err(database)?;
+        meteoctl_data::mongo::evidence::write(&server, &want.collection.output("database")?, SIDE_COLLECTION, &key(meta), &text)
+            .await
+            .map_err(database)?;
         self.context.forced.done(&id);
         judge(meta, want, &evidence)
     }
@@ -150,7 +161,9 @@ impl Kind for LatencyKind {
 fn judge(meta: &Meta, want: &ProbeSpec, evidence: &Evidence) -> Outcome<()> {
     let asked = format!("hold LatencyProbe/{} to its target", meta.name);
     if evidence.index.is_none() {
-        return Err(Failure::rejected(asked).because(Failure::rejected("the query is answered without an index")).hint("apply the Collection: its indexes are desired state"));
+        return Err(Failure::rejected(asked)
+            .because(Failure::rejected("the query is answered without an index"))
+            .hint("apply the Collection: its indexes are desired state"));
     }
     match want.max_p95_millis {
         Some(most) if evidence.p95_millis > most => Err(Failure::rejected(asked)

@@ -62,7 +62,9 @@ fn locate(context: &JobContext, backup: Option<&Outputs>, name: &str) -> Outcome
         let text = |key: &str| backup.and_then(|outputs| outputs.get(key)).and_then(Value::as_str);
         return match (text("bucket"), text("newest")) {
             (Some(bucket), Some(key)) => Ok(s3(bucket, key)),
-            _ => Err(Failure::rejected("find the latest backup").because(Failure::rejected("no Backup document has a verified backup")).hint("name the archive: s3://bucket/key")),
+            _ => Err(Failure::rejected("find the latest backup")
+                .because(Failure::rejected("no Backup document has a verified backup"))
+                .hint("name the archive: s3://bucket/key")),
         };
     }
     let path = Path::new(name);

@@ -71,7 +71,9 @@ impl Connection {
     pub async fn open(&self, context: &JobContext) -> Outcome<Server> {
         let named = match &self.uri_from_env {
             Some(variable) => Some(context.variables.get(variable).cloned().ok_or_else(|| {
-                Failure::rejected("find the MongoDB server").because(Failure::rejected(format!("the variable {variable} is not set"))).hint(format!("export {variable}=mongodb://…"))
+                Failure::rejected("find the MongoDB server")
+                    .because(Failure::rejected(format!("the variable {variable} is not set")))
+                    .hint(format!("export {variable}=mongodb://…"))
             })?),
             None => None,
         };
@@ -82,11 +84,13 @@ impl Connection {
             (None, Some(endpoint)) => format!("mongodb://{endpoint}/?directConnection=true"),
             (None, None) => return Err(Failure::rejected("find the MongoDB server").hint("give the collection a `server`")),
         };
-        let mut spec = ConnectSpec { selection_timeout: FIND, tls_ca_file: self.tls_ca_file.clone().map(Into::into), ..ConnectSpec::new(uri) };
+        let mut spec =
+            ConnectSpec { selection_timeout: FIND, tls_ca_file: self.tls_ca_file.clone().map(Into::into), ..ConnectSpec::new(uri) };
         if let Some(arn) = self.secret.as_ref().filter(|_| own) {
             let username = meteoctl_aws::kinds::secret::secret_value(&context.aws, arn, "username").await?;
             let password = meteoctl_aws::kinds::secret::secret_value(&context.aws, arn, "password").await?;
-            spec.credentials = Some(Credentials { username: username.reveal().to_owned(), password: password.reveal().to_owned(), auth_source: None });
+            spec.credentials =
+                Some(Credentials { username: username.reveal().to_owned(), password: password.reveal().to_owned(), auth_source: None });
         }
         Server::connect(&spec).await.map_err(database)
     }

@@ -96,7 +96,9 @@ impl Kind for SourceKind {
         }
         if spec.format == Format::WeatherUnderground {
             if spec.station.as_ref().and_then(|station| station.get("station_id")).is_none() {
-                faults.push(Fault::wrong("/station", "a Weather Underground table does not name its station").hint("add station: {station_id: …}"));
+                faults.push(
+                    Fault::wrong("/station", "a Weather Underground table does not name its station").hint("add station: {station_id: …}"),
+                );
             }
             if spec.timezone.is_none() {
                 faults.push(Fault::wrong("/timezone", "Weather Underground times are local").hint("add timezone: Europe/Paris"));
@@ -107,7 +109,9 @@ impl Kind for SourceKind {
 
     fn predicted(&self, meta: &Meta, spec: &SourceSpec) -> Outputs {
         let fields = json!({"name": meta.name, "raw": spec.raw, "format": spec.format, "startDate": spec.start_date, "timezone": spec.timezone, "station": spec.station});
-        let source = fields.as_object().map(|map| map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect());
+        let source = fields
+            .as_object()
+            .map(|map| map.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())).collect());
         Outputs::from_iter([("source".to_owned(), Value::Object(source.unwrap_or_default()))])
     }
 
@@ -116,14 +120,16 @@ impl Kind for SourceKind {
         let bucket = want.bucket.output("name")?;
         let Some(from) = &want.from else {
             let objects = airbyte(&target, &want.raw).await?;
-            return Ok((objects > 0).then(|| Observed::new(want.clone()).note(format!("{objects} raw objects, filled by others")).output("bucket", bucket)));
+            return Ok((objects > 0)
+                .then(|| Observed::new(want.clone()).note(format!("{objects} raw objects, filled by others")).output("bucket", bucket)));
         };
         let input = self.input(meta, from).await?;
         let standing = collect::look(&want.collect(), input, target.as_ref()).await.map_err(fault)?;
         if !standing.present && standing.outdated.is_empty() {
             return Ok(None);
         }
-        let mut seen = Observed::new(want.clone()).note(format!("{} records in {}", standing.records, standing.key)).output("bucket", bucket);
+        let mut seen =
+            Observed::new(want.clone()).note(format!("{} records in {}", standing.records, standing.key)).output("bucket", bucket);
         if !standing.present {
             seen = seen.work("/raw", format!("collect {} records into {}", standing.records, standing.key));
         }

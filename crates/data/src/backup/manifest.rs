@@ -7,6 +7,8 @@ use crate::document::SetDigest;
 
 /// What a manifest's key adds to the key of its archive.
 pub const MANIFEST_SUFFIX: &str = ".manifest.json";
+/// What the key of a drill's evidence adds to the key of its archive.
+pub const DRILL_SUFFIX: &str = ".drill.json";
 /// Version of the manifest's layout.
 pub const VERSION: u32 = 1;
 

@@ -2,7 +2,7 @@
 
 use super::BackupSpec;
 use super::look::list;
-use super::manifest::MANIFEST_SUFFIX;
+use super::manifest::{DRILL_SUFFIX, MANIFEST_SUFFIX};
 use crate::mongo::DatabaseError;
 use crate::store::Store;
 
@@ -22,6 +22,7 @@ pub async fn expire(store: &dyn Store, spec: &BackupSpec) -> Result<Vec<String>,
     let mut removed = Vec::new();
     for key in verified.into_iter().take(surplus) {
         store.delete(&key).await?;
+        store.delete(&format!("{key}{DRILL_SUFFIX}")).await?;
         store.delete(&format!("{key}{MANIFEST_SUFFIX}")).await?;
         removed.push(key);
     }
@@ -29,11 +30,12 @@ pub async fn expire(store: &dyn Store, spec: &BackupSpec) -> Result<Vec<String>,
     Ok(removed)
 }
 
-/// Removes manifests whose archive is gone.
+/// Removes manifests and evidence whose archive is gone.
 async fn sweep(store: &dyn Store, spec: &BackupSpec) -> Result<(), DatabaseError> {
     let objects = store.list(&spec.prefix).await?;
     for object in &objects {
-        let Some(archive) = object.key.strip_suffix(MANIFEST_SUFFIX) else { continue };
+        let archive = object.key.strip_suffix(MANIFEST_SUFFIX).or_else(|| object.key.strip_suffix(DRILL_SUFFIX));
+        let Some(archive) = archive else { continue };
         if super::time_of(archive).is_some() && !objects.iter().any(|other| other.key == archive) {
             store.delete(&object.key).await?;
         }

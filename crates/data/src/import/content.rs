@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 
 use super::ImportSpec;
 use crate::digest::{Canonical, TimestampType};
@@ -93,7 +94,7 @@ async fn read_once(server: &Server, spec: &ImportSpec) -> Result<Content, Databa
     let mut scan = server.scan(&spec.database, &spec.collection, Query::default()).await?;
     let (sender, receiver) = mpsc::channel::<ScanBatch>(DIGESTERS);
     let receiver = Arc::new(Mutex::new(receiver));
-    let digesters: Vec<_> = (0..DIGESTERS).map(|_| tokio::spawn(digest_batches(receiver.clone(), spec.timestamp_type))).collect();
+    let mut digesters: JoinSet<_> = (0..DIGESTERS).map(|_| digest_batches(receiver.clone(), spec.timestamp_type)).collect();
     drop(receiver);
     let mut fault = None;
     while let Some(batch) = scan.next().await {
@@ -112,8 +113,8 @@ async fn read_once(server: &Server, spec: &ImportSpec) -> Result<Content, Databa
     }
     drop(sender);
     let mut content = Content::default();
-    for digester in digesters {
-        let part = digester.await.map_err(|error| DatabaseError::caused("digest documents", error))?;
+    while let Some(digester) = digesters.join_next().await {
+        let part = digester.map_err(|error| DatabaseError::caused("digest documents", error))?;
         content.merge(part?);
     }
     fault.map_or(Ok(content), Err)

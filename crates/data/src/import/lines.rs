@@ -1,5 +1,6 @@
 //! The dataset file in blocks of whole lines.
 
+use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
 
 use crate::mongo::DatabaseError;
@@ -24,6 +25,7 @@ pub(super) struct Block {
 /// Cuts a stream into blocks.
 pub(super) struct Blocks {
     stream: ByteStream,
+    chunk: Bytes,
     pending: Vec<u8>,
     line: u64,
     end: u64,
@@ -34,7 +36,21 @@ pub(super) struct Blocks {
 impl Blocks {
     pub(super) async fn open(store: &dyn Store, key: &str) -> Result<Self, DatabaseError> {
         let stream = store.get(key, 0).await?;
-        Ok(Blocks { stream, pending: Vec::new(), line: 1, end: 0, ended: false, key: key.to_owned() })
+        Ok(Blocks { stream, chunk: Bytes::new(), pending: Vec::new(), line: 1, end: 0, ended: false, key: key.to_owned() })
+    }
+
+    /// Takes up to a block from the stream; its chunks may be of any size.
+    async fn more(&mut self) -> Result<(), DatabaseError> {
+        if self.chunk.is_empty() {
+            match self.stream.next().await {
+                Some(chunk) => self.chunk = chunk?,
+                None => self.ended = true,
+            }
+        }
+        let size = self.chunk.len().min(BLOCK);
+        self.pending.extend_from_slice(self.chunk.get(..size).unwrap_or_default());
+        self.chunk.advance(size);
+        Ok(())
     }
 
     /// The next block, `None` at the end of the file.
@@ -51,10 +67,7 @@ impl Blocks {
                     return Err(DatabaseError::rejected(format!("read {}", self.key), why)
                         .with_hint("a dataset file holds one document a line: run the transform again"));
                 }
-                None => match self.stream.next().await {
-                    Some(chunk) => self.pending.extend_from_slice(&chunk?),
-                    None => self.ended = true,
-                },
+                None => self.more().await?,
             }
         };
         if cut == 0 {
@@ -81,5 +94,31 @@ impl Block {
             let line = line.strip_suffix(b",").unwrap_or(line);
             (!matches!(line, b"" | b"[" | b"]")).then_some((number, line))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn blocks_hold_whole_lines_whatever_the_chunks() {
+        let text: String = (0..200_000).map(|n| format!("{{\"n\":{n}}},\n")).collect();
+        for chunk in [1000, BLOCK + 7, usize::MAX] {
+            let pieces: Vec<_> = text.as_bytes().chunks(chunk).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+            let stream: ByteStream = Box::pin(stream::iter(pieces));
+            let mut blocks = Blocks { stream, chunk: Bytes::new(), pending: Vec::new(), line: 1, end: 0, ended: false, key: "k".into() };
+            let mut expected = 0;
+            while let Some(block) = blocks.next().await.unwrap() {
+                assert!(block.text.len() <= 2 * BLOCK);
+                for (number, line) in block.documents() {
+                    assert_eq!((number, line), (expected + 1, format!("{{\"n\":{expected}}}").as_bytes()));
+                    expected += 1;
+                }
+            }
+            assert_eq!((expected, blocks.end), (200_000, text.len() as u64));
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bson::doc;
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 
 use super::content::{DayDigests, merge_days};
 use super::fast::{Encoder, Line};
@@ -86,11 +87,12 @@ pub(super) async fn load(
         blocks: Mutex::new(receiver),
         written: AtomicU64::new(0),
     });
-    let mut running: Vec<_> = (0..workers).map(|_| tokio::spawn(Worker::new(job.clone()).work())).collect();
+    // Dropping the set ends the workers: an import that is given up writes nothing more.
+    let mut running: JoinSet<_> = (0..workers).map(|_| Worker::new(job.clone()).work()).collect();
     let fed = feed(store, manifest, &job, sender, progress).await;
     let (mut loaded, mut days, mut fault) = (Loaded::default(), StationDays::new(), fed.err());
-    for worker in running.drain(..) {
-        match worker.await.map_err(|error| DatabaseError::caused("import documents", error)).and_then(|done| done) {
+    while let Some(worker) = running.join_next().await {
+        match worker.map_err(|error| DatabaseError::caused("import documents", error)).and_then(|done| done) {
             Ok((counts, seen)) => {
                 loaded.inserted += counts.inserted;
                 loaded.replaced += counts.replaced;

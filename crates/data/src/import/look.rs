@@ -49,6 +49,14 @@ pub async fn look(server: &Server, spec: &ImportSpec, manifest: &DatasetManifest
     Ok(state)
 }
 
+/// The figures of the last import, as long as its record speaks for this collection.
+pub(super) async fn recorded(server: &Server, spec: &ImportSpec) -> Result<Option<Content>, DatabaseError> {
+    match server.collection(&spec.database, &spec.collection).await?.and_then(|info| info.uuid) {
+        Some(uuid) => summary::recall(server, spec, &uuid).await,
+        None => Ok(None),
+    }
+}
+
 /// Sorts every station-day of either side into agreeing, missing, differing or extra.
 pub(super) fn compare(manifest: &DatasetManifest, seen: &Content) -> ImportState {
     let mut state = ImportState { documents: seen.documents, foreign: seen.foreign, ..ImportState::default() };

@@ -34,7 +34,16 @@ pub(super) async fn remember(server: &Server, spec: &ImportSpec, content: &Conte
         put(server, spec, station, doc! {"days": days}).await?;
     }
     let documents = i64::try_from(content.documents).unwrap_or(i64::MAX);
-    let head = doc! {"version": VERSION, "uuid": uuid, "documents": documents, "timestampType": word(spec.timestamp_type)};
+    let sources = serde_json::to_string(&content.sources).unwrap_or_default();
+    let head = doc! {
+        "version": VERSION,
+        "uuid": uuid,
+        "documents": documents,
+        "timestampType": word(spec.timestamp_type),
+        // As text, because a source may have any name.
+        "sources": sources,
+        "missing": content.missing.map(|count| i64::try_from(count).unwrap_or(i64::MAX)).to_vec(),
+    };
     put(server, spec, "", head).await?;
     // A write that asks for the journal takes everything before it along.
     let command = doc! {
@@ -49,26 +58,32 @@ pub(super) async fn remember(server: &Server, spec: &ImportSpec, content: &Conte
 pub(super) async fn recall(server: &Server, spec: &ImportSpec, uuid: &str) -> Result<Option<Content>, DatabaseError> {
     let filter = doc! {"_id.collection": &spec.collection};
     let mut scan = server.scan(&spec.database, SIDE_COLLECTION, Query { filter, ..Query::default() }).await?;
-    let (mut days, mut documents) = (StationDays::new(), None);
+    let (mut days, mut head) = (StationDays::new(), None);
     while let Some(batch) = scan.next().await {
         for bytes in batch?.slices()? {
             let record = bson::RawDocument::from_bytes(bytes?).and_then(Document::try_from);
             let record = record.map_err(|error| DatabaseError::caused("read the record of the last import", error))?;
             match record.get_document("_id").and_then(|id| id.get_str("station")) {
-                Ok("") => documents = head_count(&record, spec, uuid),
+                Ok("") => head = read_head(&record, spec, uuid),
                 Ok(station) => drop(days.insert(station.to_owned(), read_days(&record).unwrap_or_default())),
                 Err(_) => {}
             }
         }
     }
-    Ok(documents.map(|documents| Content { days, documents, ..Content::default() }))
+    Ok(head.map(|head| Content { days, ..head }))
 }
 
-fn head_count(head: &Document, spec: &ImportSpec, uuid: &str) -> Option<u64> {
+fn read_head(head: &Document, spec: &ImportSpec, uuid: &str) -> Option<Content> {
     let speaks = head.get_i32("version").ok() == Some(VERSION)
         && head.get_str("uuid").ok() == Some(uuid)
         && head.get_str("timestampType").ok() == Some(word(spec.timestamp_type));
-    speaks.then(|| head.get_i64("documents").ok().and_then(|n| u64::try_from(n).ok())).flatten()
+    if !speaks {
+        return None;
+    }
+    let documents = u64::try_from(head.get_i64("documents").ok()?).ok()?;
+    let sources = serde_json::from_str(head.get_str("sources").ok()?).ok()?;
+    let missing: Vec<u64> = head.get_array("missing").ok()?.iter().map(|count| crate::mongo::whole(Some(count))).collect();
+    Some(Content { documents, sources, missing: missing.try_into().ok()?, ..Content::default() })
 }
 
 fn read_days(record: &Document) -> Option<std::collections::BTreeMap<String, SetDigest>> {

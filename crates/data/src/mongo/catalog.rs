@@ -3,7 +3,7 @@
 use bson::{Bson, Document, doc};
 
 use super::write::whole;
-use super::{DatabaseError, Server};
+use super::{DatabaseError, Server, Topology};
 
 /// What a namespace is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,11 @@ impl Server {
         if indexes.is_empty() {
             return Ok(());
         }
-        let command = doc! {"createIndexes": collection, "indexes": indexes, "writeConcern": {"w": "majority"}};
+        let mut command = doc! {"createIndexes": collection, "indexes": indexes, "writeConcern": {"w": "majority"}};
+        if self.patiently(|| self.describe()).await?.topology != Topology::Standalone {
+            // The server's default waits for every voting member: with one of them down, for ever.
+            command.insert("commitQuorum", "majority");
+        }
         self.repeatable(database, &command, &format!("build the indexes of {database}.{collection}")).await.map(drop)
     }
 
@@ -86,6 +90,12 @@ impl Server {
             Err(error) if is_missing(&error) => Ok(()),
             outcome => outcome.map(drop),
         }
+    }
+
+    /// Drops a database; one that is not there is fine.
+    pub async fn drop_database(&self, database: &str) -> Result<(), DatabaseError> {
+        let command = doc! {"dropDatabase": 1, "writeConcern": {"w": "majority"}};
+        self.repeatable(database, &command, &format!("drop the database {database}")).await.map(drop)
     }
 
     /// Gives a collection another name within its database, in one step taking the place of what is there.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
 
 use super::plan::Planned;
 use super::{Progress, RestoreSpec};
@@ -120,7 +121,7 @@ async fn pour(
     });
     let places: HashMap<(String, String), usize> =
         collections.iter().enumerate().map(|(at, one)| ((one.from_database.clone(), one.name.clone()), at)).collect();
-    let running: Vec<_> = (0..workers).map(|_| tokio::spawn(insert_batches(job.clone()))).collect();
+    let mut running: JoinSet<_> = (0..workers).map(|_| insert_batches(job.clone())).collect();
     let (source, feeding) = spool(store, &spec.key).await?;
     let parsing = tokio::task::spawn_blocking(move || parse(source, &places, &sender));
     let total = collections.iter().map(|one| one.digest.count).sum();
@@ -130,8 +131,8 @@ async fn pour(
         () = telling => {}
     }
     let parsed = parsing.await.map_err(|error| DatabaseError::caused("read the archive", error))?;
-    for worker in running {
-        worker.await.map_err(|error| DatabaseError::caused("restore documents", error))??;
+    while let Some(worker) = running.join_next().await {
+        worker.map_err(|error| DatabaseError::caused("restore documents", error))??;
     }
     progress(Progress::Filling { done: job.written.load(Ordering::Relaxed), total });
     parsed.map_err(|error| DatabaseError::caused(format!("read {}/{}", store.name(), spec.key), error))
