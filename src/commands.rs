@@ -5,6 +5,7 @@ pub mod destroy;
 pub mod drift;
 pub mod explain;
 pub mod graph;
+pub mod iam_policy;
 pub mod init;
 pub mod plan;
 pub mod restore;
@@ -71,6 +72,7 @@ async fn dispatch(command: Command, desk: &Desk<'_>) -> Outcome<u8> {
         Command::Destroy(arguments) => destroy::run(desk, &arguments).await,
         Command::Graph(arguments) => graph::run(desk, &arguments).await,
         Command::Explain(arguments) => explain::run(desk, &arguments).await,
+        Command::IamPolicy(arguments) => iam_policy::run(desk, &arguments).await,
         Command::Schema => schema::run(desk).await,
         Command::Init(arguments) => init::run(desk, &arguments).await,
         Command::Completions(arguments) => Ok(words::completions(desk, &arguments)),
