@@ -90,7 +90,7 @@ fn several_faults_at_once() {
        |
     10 |   colour: red
        |   ^^^^^^
-       = help: the fields are versioning, encryption, publicAccess, lifecycle
+       = help: the fields are versioning, encryption, publicAccess, ownership, lifecycle, policy, tags
 
     error: there is no kind `Bukket`
       --> wish.yaml:12:7
@@ -148,12 +148,12 @@ fn what_policy_refuses() {
     exit 3
     --- stdout
     --- stderr
-    error[public-bucket]: a public bucket
+    error[public-bucket]: the bucket could be made public
      --> wish.yaml:8:22
       |
     8 | spec: {publicAccess: Allowed}
       |                      ^^^^^^^
-      = help: if it must be, add metadata.exceptions: [{rule: public-bucket, reason: …, expires: YYYY-MM-DD}]
+      = help: write `publicAccess: Blocked`; if it must be, add metadata.exceptions: [{rule: public-bucket, reason: …, expires: YYYY-MM-DD}]
 
     1 fault, refused by policy
     ");
@@ -272,6 +272,7 @@ fn help() {
                    name
       graph        Draw who needs whom
       explain      Say what a kind is and what its fields mean
+      iam-policy   Write the least IAM policy for exactly these documents
       schema       Write the JSON Schema of all documents, for editors
       init         Write a starter folder
       completions  Write the completion script of a shell
