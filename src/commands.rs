@@ -98,6 +98,11 @@ impl Desk<'_> {
     pub async fn open(&self, checked: Checked, wishes: Wishes) -> App {
         app::open(checked.documents, self.global, self.config, self.view.listener(), wishes).await
     }
+
+    /// Prepares a run that only looks.
+    pub async fn open_to_look(&self, checked: Checked, wishes: Wishes) -> App {
+        app::open(checked.documents, self.global, self.config, self.view.watcher(), wishes).await
+    }
 }
 
 /// A failure of the words on the command line.

@@ -55,6 +55,11 @@ impl View {
         self.progress.listener()
     }
 
+    /// What hears the events of a look: the display alone, since the result tells the rest.
+    pub fn watcher(&self) -> Listener {
+        self.progress.watcher()
+    }
+
     /// Takes the progress display away before anything else is printed.
     pub fn end_of_story(&self) {
         self.progress.end();

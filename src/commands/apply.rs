@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use meteoctl_engine::event::Listener;
 use meteoctl_engine::failure::Outcome;
 use meteoctl_engine::report::Report;
 use meteoctl_engine::run::{Settings, converge, run as run_documents};
@@ -47,7 +48,7 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
     checked.documents = selection.of(checked.documents)?;
     let deep = saved.as_ref().map_or(arguments.deep, |saved| saved.deep);
     let app = desk.open(checked, Wishes { deep, ..Wishes::default() }).await;
-    let planned = plan(&app).await;
+    let planned = plan(&app, desk.view.watcher()).await;
     desk.view.end_of_story();
     saved.map_or(Ok(()), |saved| saved.still_holds(&planned))?;
     if !planned.has_changes() && !planned.has_failures() {
@@ -64,10 +65,10 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
     Ok(finish(desk, &report))
 }
 
-/// A plan without its story: what it found is shown at once, as a whole.
-async fn plan(app: &App) -> Report {
-    let quiet = Settings { listener: meteoctl_engine::event::silent(), ..app.settings.clone() };
-    run_documents("plan", &app.documents, &app.registry, Mode::Plan, &quiet).await
+/// A plan without a line per document: what it found is shown at once, as a whole.
+async fn plan(app: &App, watcher: Listener) -> Report {
+    let settings = Settings { listener: watcher, ..app.settings.clone() };
+    run_documents("plan", &app.documents, &app.registry, Mode::Plan, &settings).await
 }
 
 /// Shows the result of changes; the exit code.

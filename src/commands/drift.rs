@@ -39,7 +39,7 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
         Ok(checked) => checked,
         Err(code) => return Ok(code),
     };
-    let app = desk.open(checked, Wishes { deep: arguments.deep, ..Wishes::default() }).await;
+    let app = desk.open_to_look(checked, Wishes { deep: arguments.deep, ..Wishes::default() }).await;
     let report = run_documents("drift", &app.documents, &app.registry, Mode::Plan, &app.settings).await;
     desk.view.end_of_story();
     let report = part(report, arguments.only);

@@ -37,7 +37,7 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
         Err(code) => return Ok(code),
     };
     checked.documents = arguments.selection.of(checked.documents)?;
-    let app = desk.open(checked, Wishes { deep: arguments.deep, ..Wishes::default() }).await;
+    let app = desk.open_to_look(checked, Wishes { deep: arguments.deep, ..Wishes::default() }).await;
     let report = run_documents("plan", &app.documents, &app.registry, Mode::Plan, &app.settings).await;
     desk.view.end_of_story();
     if let Some(path) = &arguments.out {

@@ -2,7 +2,7 @@
 
 use meteoctl_engine::failure::Outcome;
 use meteoctl_engine::report::{Fate, Report};
-use meteoctl_engine::run::{Settings, run as run_documents};
+use meteoctl_engine::run::run as run_documents;
 use meteoctl_engine::step::Mode;
 use serde::Serialize;
 
@@ -48,9 +48,9 @@ pub async fn run(desk: &Desk<'_>) -> Outcome<u8> {
         Ok(checked) => checked,
         Err(code) => return Ok(code),
     };
-    let app = desk.open(checked, Wishes::default()).await;
-    let quiet = Settings { listener: meteoctl_engine::event::silent(), ..app.settings.clone() };
-    let report = run_documents("status", &app.documents, &app.registry, Mode::Plan, &quiet).await;
+    let app = desk.open_to_look(checked, Wishes::default()).await;
+    let report = run_documents("status", &app.documents, &app.registry, Mode::Plan, &app.settings).await;
+    desk.view.end_of_story();
     let code = report.failure_code();
     let status = Status { acceptance: acceptance(&report), report };
     desk.view.result(&status, || table::status(&status));

@@ -39,6 +39,11 @@ impl Progress {
         Arc::new(move |event| teller.hear(event))
     }
 
+    /// The same without a line for what the result will tell; collectors still get every event.
+    pub fn watcher(&self) -> Listener {
+        Progress { quiet: true, ..self.clone() }.listener()
+    }
+
     /// Takes the display away.
     pub fn end(&self) {
         std::mem::take(&mut *self.bars()).into_values().for_each(|bar| bar.finish_and_clear());
