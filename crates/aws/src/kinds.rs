@@ -8,16 +8,16 @@ use crate::client::Aws;
 use crate::policy::Action;
 
 pub mod bucket;
+pub mod log_group;
 pub mod role;
 pub mod secret;
+pub mod security_group;
 pub mod stack;
 
 /// All AWS kinds over one set of clients.
 pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
     vec![
         Arc::new(bucket::Bucket { aws: aws.clone() }),
-        Arc::new(role::Role { aws: aws.clone() }),
-        Arc::new(secret::Secret { aws: aws.clone() }),
         Arc::new(log_group::LogGroup { aws: aws.clone() }),
         Arc::new(role::Role { aws: aws.clone() }),
         Arc::new(secret::Secret { aws: aws.clone() }),
@@ -30,8 +30,6 @@ pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
 pub fn actions(kind: &str) -> &'static [Action] {
     match kind {
         "Bucket" => bucket::ACTIONS,
-        "Role" => role::ACTIONS,
-        "Secret" => secret::ACTIONS,
         "LogGroup" => log_group::ACTIONS,
         "Role" => role::ACTIONS,
         "Secret" => secret::ACTIONS,
