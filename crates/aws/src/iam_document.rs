@@ -15,8 +15,7 @@ pub const VERSION: &str = "2012-10-17";
 const SETS: [&str; 4] = ["Action", "NotAction", "Resource", "NotResource"];
 
 /// Elements of a statement in the order AWS documents them.
-const ELEMENTS: [&str; 9] =
-    ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+const ELEMENTS: [&str; 9] = ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
 
 /// A document around statements.
 pub fn document(statements: &[Value]) -> Value {
@@ -252,7 +251,8 @@ mod tests {
 
     #[test]
     fn a_statement_as_written_is_checked() {
-        let faults = check("/policy/statements", &[json!({"Effect": "allow", "Actions": "s3:*"}), json!({"Effect": "Allow", "Action": "s3:*"})]);
+        let faults =
+            check("/policy/statements", &[json!({"Effect": "allow", "Actions": "s3:*"}), json!({"Effect": "Allow", "Action": "s3:*"})]);
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
         assert_eq!(paths, ["/policy/statements/0/Actions", "/policy/statements/0", "/policy/statements/0"]);
     }

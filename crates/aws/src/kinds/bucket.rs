@@ -105,7 +105,10 @@ pub struct KmsEncryption {
 
 /// Public access of a bucket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected Blocked, Allowed or the four switches {blockPublicAcls, ignorePublicAcls, blockPublicPolicy, restrictPublicBuckets}")]
+#[serde(
+    untagged,
+    expecting = "expected Blocked, Allowed or the four switches {blockPublicAcls, ignorePublicAcls, blockPublicPolicy, restrictPublicBuckets}"
+)]
 pub enum PublicAccess {
     /// All four switches at once.
     All(AllSwitches),

@@ -25,8 +25,7 @@ const ANY_GROUP: &str = "arn:{partition}:logs:{region}:{account}:log-group:*";
 const GONE: &str = "ResourceNotFoundException";
 
 /// Retention periods CloudWatch Logs takes, in days (API reference of PutRetentionPolicy).
-const RETENTIONS: [i32; 23] =
-    [0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+const RETENTIONS: [i32; 23] = [0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 /// What each call needs.
 pub const ACTIONS: &[Action] = &[

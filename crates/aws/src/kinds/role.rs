@@ -156,7 +156,9 @@ impl Kind for Role {
             !text.is_empty() && text.len() <= limit && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
         };
         if !fits(&meta.name, 64) {
-            faults.push(Fault::wrong("", format!("`{}` cannot be the name of a role", meta.name)).hint("1 to 64 letters, digits and + = , . @ _ -"));
+            faults.push(
+                Fault::wrong("", format!("`{}` cannot be the name of a role", meta.name)).hint("1 to 64 letters, digits and + = , . @ _ -"),
+            );
         }
         if spec.path.as_ref().is_some_and(|path| !path.starts_with('/') || !path.ends_with('/') || path.len() > 512) {
             faults.push(Fault::wrong("/path", "a path begins and ends with a slash"));

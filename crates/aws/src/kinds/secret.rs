@@ -79,7 +79,9 @@ impl Kind for Secret {
         let mut faults = Vec::new();
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+=.@-".contains(&byte);
         if meta.name.is_empty() || meta.name.len() > 505 || !meta.name.bytes().all(fits) {
-            faults.push(Fault::wrong("", format!("`{}` cannot be the name of a secret", meta.name)).hint("letters, digits and / _ + = . @ -"));
+            faults.push(
+                Fault::wrong("", format!("`{}` cannot be the name of a secret", meta.name)).hint("letters, digits and / _ + = . @ -"),
+            );
         }
         if spec.recovery_days.is_some_and(|days| days != 0 && !(7..=30).contains(&days)) {
             faults.push(Fault::wrong("/recoveryDays", "Secrets Manager takes 7 to 30 days, or 0 for at once"));
@@ -170,6 +172,9 @@ impl Secret {
     /// Creates the secret with value and tags in one call. One that waits for its deletion is brought back as it was.
     async fn create(&self, meta: &Meta, want: &SecretSpec) -> Outcome<()> {
         let doing = format!("create secret {}", meta.name);
+        if let Some(secret) = self.describe(&meta.name).await?.filter(|secret| secret.deleted_date().is_some()) {
+            return self.bring_back(meta, &tags_of(&secret)).await;
+        }
         let key = want.kms.as_ref().map(|key| key.output("arn")).transpose()?;
         let request = self
             .aws
@@ -182,13 +187,10 @@ impl Secret {
             .set_tags(Some(self.all_tags(meta, want)));
         match request.send().await {
             Ok(_) => Ok(()),
+            // A lost answer, or somebody else: the next look tells.
             Err(error) if error::is(&error, &["ResourceExistsException"]) => {
                 Err(Failure::transient(doing).because(Cause("it exists by now".into())))
             }
-            Err(error) if error::is(&error, &["InvalidRequestException"]) => match self.describe(&meta.name).await? {
-                Some(secret) if secret.deleted_date().is_some() => self.bring_back(meta, &tags_of(&secret)).await,
-                _ => Err(error::failure(doing, error)),
-            },
             Err(error) => Err(error::failure(doing, error)),
         }
     }

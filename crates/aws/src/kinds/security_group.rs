@@ -95,9 +95,10 @@ impl Kind for SecurityGroup {
     fn check(&self, meta: &Meta, spec: &SecurityGroupSpec) -> Vec<Fault> {
         let mut faults = Vec::new();
         if meta.name.len() > 255 || meta.name.to_ascii_lowercase().starts_with("sg-") || !meta.name.chars().all(rule::describes) {
-            faults.push(Fault::wrong("", format!("`{}` cannot be the name of a security group", meta.name)).hint(
-                "at most 255 letters, digits, blanks and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ *, not beginning with sg-",
-            ));
+            faults.push(
+                Fault::wrong("", format!("`{}` cannot be the name of a security group", meta.name))
+                    .hint("at most 255 letters, digits, blanks and . _ - : / ( ) # , @ [ ] + = & ; { } ! $ *, not beginning with sg-"),
+            );
         }
         if spec.description.is_empty() || spec.description.len() > 255 || !spec.description.chars().all(rule::describes) {
             faults.push(Fault::wrong(
@@ -135,8 +136,7 @@ impl Kind for SecurityGroup {
             rules_mode: want.rules_mode,
             tags: None,
         };
-        let mut observed =
-            Observed::new(spec).output("id", group.id).output("vpc", group.vpc).output("name", meta.name.as_str());
+        let mut observed = Observed::new(spec).output("id", group.id).output("vpc", group.vpc).output("name", meta.name.as_str());
         observed.work = due;
         Ok(Some(observed))
     }
@@ -150,7 +150,9 @@ impl Kind for SecurityGroup {
             }
             Change::Update(_) => match self.find(meta, want).await? {
                 Some(group) => group.id,
-                None => return Err(Failure::transient(format!("find security group {} again", meta.name)).because(Cause("it is gone".into()))),
+                None => {
+                    return Err(Failure::transient(format!("find security group {} again", meta.name)).because(Cause("it is gone".into())));
+                }
             },
         };
         if matches!(change, Change::Update(_)) && change.touches("/tags") {

@@ -75,8 +75,7 @@ impl Kind for Stack {
                 .hint("one run works in one region: give each region its own Stack and its own run")
                 .exit(REFUSED));
         }
-        let spec =
-            StackSpec { region: Some(self.aws.region().to_owned()), account_id: Some(account.id.clone()), tags: want.tags.clone() };
+        let spec = StackSpec { region: Some(self.aws.region().to_owned()), account_id: Some(account.id.clone()), tags: want.tags.clone() };
         Ok(Some(
             Observed::new(spec)
                 .output("account", account.id.as_str())

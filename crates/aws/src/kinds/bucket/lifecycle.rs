@@ -91,7 +91,10 @@ impl LifecycleRule {
             faults.push(Fault::wrong(format!("{path}/expiredObjectDeleteMarker"), "S3 takes it only without `expireAfterDays`"));
         }
         if self.does_nothing() {
-            faults.push(Fault::wrong(path, format!("the rule `{}` does nothing", self.id)).hint("give it one of expireAfterDays, noncurrentExpireAfterDays, abortMultipartAfterDays, transitions"));
+            faults.push(
+                Fault::wrong(path, format!("the rule `{}` does nothing", self.id))
+                    .hint("give it one of expireAfterDays, noncurrentExpireAfterDays, abortMultipartAfterDays, transitions"),
+            );
         }
         faults
     }
@@ -128,7 +131,9 @@ impl LifecycleRule {
             expired_object_delete_marker: rule.expiration().and_then(LifecycleExpiration::expired_object_delete_marker),
             noncurrent_expire_after_days: rule.noncurrent_version_expiration().and_then(NoncurrentVersionExpiration::noncurrent_days),
             noncurrent_keep: rule.noncurrent_version_expiration().and_then(NoncurrentVersionExpiration::newer_noncurrent_versions),
-            abort_multipart_after_days: rule.abort_incomplete_multipart_upload().and_then(AbortIncompleteMultipartUpload::days_after_initiation),
+            abort_multipart_after_days: rule
+                .abort_incomplete_multipart_upload()
+                .and_then(AbortIncompleteMultipartUpload::days_after_initiation),
             transitions: Some(rule.transitions().iter().map(Transition::of_s3).collect()),
             noncurrent_transitions: Some(rule.noncurrent_version_transitions().iter().map(NoncurrentTransition::of_s3).collect()),
             ..LifecycleRule::default()
@@ -267,10 +272,11 @@ mod tests {
     fn rule() -> impl Strategy<Value = LifecycleRule> {
         let days = || prop::option::of(1..400i32);
         let class = prop_oneof![Just("STANDARD_IA".to_owned()), Just("GLACIER".to_owned()), Just("A_CLASS_OF_TOMORROW".to_owned())];
-        let transitions = prop::collection::vec((0..400i32, class).prop_map(|(days, storage_class)| Transition { days, storage_class }), 0..3);
+        let transitions =
+            prop::collection::vec((0..400i32, class).prop_map(|(days, storage_class)| Transition { days, storage_class }), 0..3);
         let tags = prop::collection::btree_map("[a-z]{1,3}", "[a-z]{0,3}", 0..3);
-        ("[a-z]{1,8}", prop::option::of(any::<bool>()), prop::option::of("[a-z/]{0,5}"), tags, days(), days(), days(), transitions).prop_map(
-            |(id, enabled, prefix, tags, expire, noncurrent, abort, transitions)| LifecycleRule {
+        ("[a-z]{1,8}", prop::option::of(any::<bool>()), prop::option::of("[a-z/]{0,5}"), tags, days(), days(), days(), transitions)
+            .prop_map(|(id, enabled, prefix, tags, expire, noncurrent, abort, transitions)| LifecycleRule {
                 id,
                 enabled,
                 prefix,
@@ -282,8 +288,7 @@ mod tests {
                 abort_multipart_after_days: abort,
                 transitions: Some(transitions),
                 ..LifecycleRule::default()
-            },
-        )
+            })
     }
 
     proptest! {
