@@ -8,21 +8,35 @@ use crate::client::Aws;
 use crate::policy::Action;
 
 pub mod bucket;
+pub mod cluster;
 pub mod log_group;
 pub mod role;
 pub mod secret;
 pub mod security_group;
+pub mod service;
 pub mod stack;
+pub mod task_definition;
 
-/// All AWS kinds over one set of clients.
+/// All AWS kinds over one set of clients. A Service is ready when its task runs.
 pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
+    all_with_probe(aws, None)
+}
+
+/// The same; with a probe, a Service is ready only when what runs in it answers.
+pub fn all_with_probe(aws: &Arc<Aws>, probe: Option<service::Probe>) -> Vec<Arc<dyn AnyKind>> {
     vec![
         Arc::new(bucket::Bucket { aws: aws.clone() }),
+        Arc::new(cluster::Cluster { aws: aws.clone() }),
         Arc::new(log_group::LogGroup { aws: aws.clone() }),
         Arc::new(role::Role { aws: aws.clone() }),
         Arc::new(secret::Secret { aws: aws.clone() }),
         Arc::new(security_group::SecurityGroup::new(aws.clone())),
+        Arc::new(match probe {
+            Some(probe) => service::Service::new(aws.clone()).with_probe(probe),
+            None => service::Service::new(aws.clone()),
+        }),
         Arc::new(stack::Stack { aws: aws.clone() }),
+        Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
     ]
 }
 

@@ -6,10 +6,13 @@
 pub mod answer;
 pub mod arn;
 pub mod client;
+pub mod ecs;
 pub mod error;
 pub mod exact;
+pub mod fetch;
 pub mod iam_document;
 pub mod kinds;
+pub mod logs;
 pub mod operator_ip;
 pub mod policy;
 pub mod tags;

@@ -31,6 +31,9 @@ pub struct DatasetManifest {
     pub sources: BTreeMap<String, u64>,
     /// What became of every row read.
     pub ledger: Ledger,
+    /// Fields outside the contract that were kept in `extra`, and how often they came.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_fields: BTreeMap<String, u64>,
     /// Digest per station and UTC day.
     pub station_days: StationDays,
 }

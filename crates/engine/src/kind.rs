@@ -39,6 +39,10 @@ pub struct Meta {
     /// Fields whose difference is accepted until a date.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<Ignore>,
+    /// Folder of the file the document came from; relative paths in the spec start there.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub folder: std::path::PathBuf,
 }
 
 /// Leave to break one policy rule.
@@ -206,6 +210,8 @@ pub trait Kind: Send + Sync + 'static {
     const GRACE: Duration = Duration::from_secs(60);
     /// Whether the thing holds data that cannot be made again by `apply` alone.
     const HOLDS_DATA: bool = false;
+    /// Kinds whose change may make this one due again: `plan` says so although the thing looks in sync now.
+    const FOLLOWS: &'static [&'static str] = &[];
 
     /// The wish. `None` in a field = not managed. Serialised in camelCase with unknown fields denied.
     type Spec: DeserializeOwned + Serialize + JsonSchema + Clone + Debug + Send + Sync;
@@ -282,6 +288,8 @@ pub trait AnyKind: Send + Sync {
     fn grace(&self) -> Duration;
     /// See [`Kind::HOLDS_DATA`].
     fn holds_data(&self) -> bool;
+    /// See [`Kind::FOLLOWS`].
+    fn follows(&self) -> &'static [&'static str];
     /// JSON Schema of the spec.
     fn schema(&self) -> Value;
     /// Decodes the spec; on failure the JSON pointer and the message.
@@ -323,6 +331,10 @@ impl<K: Kind> AnyKind for K {
 
     fn holds_data(&self) -> bool {
         K::HOLDS_DATA
+    }
+
+    fn follows(&self) -> &'static [&'static str] {
+        K::FOLLOWS
     }
 
     fn schema(&self) -> Value {

@@ -1,0 +1,1 @@
+//! Answers of the real ECS, as they come over the wire.

@@ -1,0 +1,206 @@
+//! Where the documents go: the dataset file, its rejects, and the figures of the manifest.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::pass::Written;
+use super::spec::TransformSpec;
+use super::standing::{INPUTS_KEY, Listing, hex};
+use crate::document::StationDays;
+use crate::fault::Fault;
+use crate::manifest::{self, DatasetManifest, Ledger};
+use crate::read::Block;
+use crate::reading::timestamp;
+use crate::store::{SharedStore, Upload};
+
+type Counts = BTreeMap<String, u64>;
+
+/// What a finished pass made.
+pub(super) struct Made {
+    bytes: u64,
+    sha256: String,
+    ledger: Ledger,
+    sources: Counts,
+    unknown_fields: Counts,
+    station_days: StationDays,
+}
+
+impl Made {
+    pub fn manifest(self, spec: &TransformSpec, listing: &Listing, inputs_digest: String) -> DatasetManifest {
+        DatasetManifest {
+            version: manifest::VERSION,
+            inputs_digest,
+            inputs: listing.etags(),
+            output: spec.output.clone(),
+            bytes: self.bytes,
+            sha256: self.sha256,
+            documents: self.ledger.documents,
+            sources: self.sources,
+            ledger: self.ledger,
+            unknown_fields: self.unknown_fields,
+            station_days: self.station_days,
+        }
+    }
+}
+
+/// The open outputs of one pass.
+pub(super) struct Sink {
+    output: String,
+    lines: bool,
+    dataset: Box<dyn Upload>,
+    rejects: Box<dyn Upload>,
+    gzip: Option<GzEncoder<Vec<u8>>>,
+    hash: Sha256,
+    begun: bool,
+    made: Made,
+}
+
+impl Sink {
+    pub async fn open(store: &SharedStore, spec: &TransformSpec, inputs_digest: &str) -> Result<Sink, Fault> {
+        let metadata = BTreeMap::from([(INPUTS_KEY.to_owned(), inputs_digest.to_owned())]);
+        let dataset = store.upload(&spec.output, metadata.clone()).await?;
+        let rejects = store.upload(&spec.rejects_key(), metadata).await?;
+        let name = spec.output.strip_suffix(".gz");
+        Ok(Sink {
+            output: spec.output.clone(),
+            lines: name.unwrap_or(&spec.output).ends_with(".jsonl"),
+            dataset,
+            rejects,
+            // No name and no time in the header: the same documents give the same bytes.
+            gzip: name.map(|_| GzEncoder::new(Vec::new(), Compression::default())),
+            hash: Sha256::new(),
+            begun: false,
+            made: Made {
+                bytes: 0,
+                sha256: String::new(),
+                ledger: Ledger::default(),
+                sources: Counts::new(),
+                unknown_fields: Counts::new(),
+                station_days: StationDays::new(),
+            },
+        })
+    }
+
+    /// Whether documents stand one a line instead of in an array.
+    pub fn lines(&self) -> bool {
+        self.lines
+    }
+
+    pub fn documents(&self) -> u64 {
+        self.made.ledger.documents
+    }
+
+    pub fn superseded(&mut self, identical: u64, differing: u64) {
+        self.made.ledger.superseded_identical += identical;
+        self.made.ledger.superseded_differing += differing;
+    }
+
+    /// Takes a block's counts and rejects.
+    pub async fn note(&mut self, key: &str, block: Block) -> Result<(), Fault> {
+        let ledger = &mut self.made.ledger;
+        ledger.rows_read += block.rows_read;
+        ledger.rejected_rows += block.rejected_rows;
+        ledger.null_rows += block.null_rows;
+        ledger.blank_lines += block.blank_lines;
+        ledger.rejected_values += block.rejects.len() as u64 - block.rejected_rows;
+        for (name, count) in block.unknown_fields {
+            *self.made.unknown_fields.entry(name).or_default() += count;
+        }
+        if block.rejects.is_empty() {
+            return Ok(());
+        }
+        let mut text = Vec::new();
+        for mut reject in block.rejects {
+            reject.file = key.to_owned();
+            reject.check = format!("{:016x}", xxh3_64(reject.raw.as_bytes()));
+            serde_json::to_writer(&mut text, &reject).map_err(|error| Fault::new("write rejects").because(error))?;
+            text.push(b'\n');
+        }
+        Ok(self.rejects.write(text.into()).await?)
+    }
+
+    /// Appends a block of documents.
+    pub async fn append(&mut self, written: Written) -> Result<(), Fault> {
+        self.made.ledger.documents += written.documents;
+        for (station, day, digest) in written.digests {
+            *self.made.sources.entry(station.format.source().to_owned()).or_default() += digest.count;
+            let day = String::from_utf8_lossy(timestamp(day * 86_400).get(..10).unwrap_or_default()).into_owned();
+            match self.made.station_days.get_mut(&station.id) {
+                Some(days) => days.entry(day).or_default().merge(digest),
+                None => self.made.station_days.entry(station.id.clone()).or_default().entry(day).or_default().merge(digest),
+            }
+        }
+        if written.documents == 0 {
+            return Ok(());
+        }
+        let mut text = Bytes::from(written.text);
+        if !self.begun && !self.lines {
+            // The first document has no comma before it.
+            let _ = text.split_to(2);
+            self.emit(Bytes::from_static(b"[\n")).await?;
+        }
+        self.begun = true;
+        self.emit(text).await
+    }
+
+    async fn emit(&mut self, text: Bytes) -> Result<(), Fault> {
+        let bytes = match &mut self.gzip {
+            None => text,
+            Some(encoder) => {
+                encoder.write_all(&text).map_err(|error| Fault::new(format!("compress {}", self.output)).because(error))?;
+                Bytes::from(std::mem::take(encoder.get_mut()))
+            }
+        };
+        self.store(bytes).await
+    }
+
+    async fn store(&mut self, bytes: Bytes) -> Result<(), Fault> {
+        self.hash.update(&bytes);
+        self.made.bytes += bytes.len() as u64;
+        Ok(self.dataset.write(bytes).await?)
+    }
+
+    pub async fn abort(self) -> Result<(), Fault> {
+        self.dataset.abort().await?;
+        Ok(self.rejects.abort().await?)
+    }
+
+    /// Closes both files. Rejects appear even when there is no document: they say why.
+    pub async fn finish(mut self, allow_empty: bool) -> Result<Made, Fault> {
+        if !self.made.ledger.balances() {
+            let ledger = self.made.ledger;
+            self.abort().await?;
+            return Err(Fault::new(format!("account for every row: the ledger does not balance ({ledger:?})"))
+                .hint("this is a fault of meteoctl: please report it"));
+        }
+        if self.made.ledger.documents == 0 && !allow_empty {
+            self.rejects.finish().await?;
+            self.dataset.abort().await?;
+            return Err(Fault::new(format!(
+                "make the dataset {}: not one document came out of {} rows",
+                self.output, self.made.ledger.rows_read
+            ))
+            .hint("see the rejects beside the output; allowEmpty: true accepts an empty dataset"));
+        }
+        let end: &'static [u8] = match (self.lines, self.begun) {
+            (true, _) => b"",
+            (false, true) => b"\n]\n",
+            (false, false) => b"[\n]\n",
+        };
+        self.emit(Bytes::from_static(end)).await?;
+        if let Some(encoder) = self.gzip.take() {
+            let rest = encoder.finish().map_err(|error| Fault::new(format!("compress {}", self.output)).because(error))?;
+            self.store(rest.into()).await?;
+        }
+        self.made.sha256 = hex(&self.hash.finalize());
+        self.rejects.finish().await?;
+        self.dataset.finish().await?;
+        Ok(self.made)
+    }
+}

@@ -1,0 +1,300 @@
+//! One pass over everything: parse in parallel, resolve in order, write in parallel, append in order.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::input::{self, Progress, RawBlock};
+use super::output::{Made, Sink};
+use super::repeats::{Fate, Repeats, Watch};
+use super::seen::Seen;
+use super::spec::{Duplicates, Fill, Plan, TransformSpec};
+use super::standing::Listing;
+use crate::clock::Clock;
+use crate::decimal::{Decimal, Linear};
+use crate::document::SetDigest;
+use crate::fault::Fault;
+use crate::read::{Block, Corrections};
+use crate::reading::{Field, NULL, Reading, When, timestamp};
+use crate::station::Station;
+use crate::store::SharedStore;
+
+/// Objects that are read ahead at the same time.
+const OBJECTS_IN_FLIGHT: usize = 4;
+const DAY: i64 = 86_400;
+
+/// Everything a pass works with.
+pub(super) struct Work<'a> {
+    pub store: &'a SharedStore,
+    pub spec: &'a TransformSpec,
+    pub plan: &'a [Plan],
+    pub listing: &'a Listing,
+    pub corrections: &'a HashMap<String, Arc<Corrections>>,
+    pub inputs_digest: &'a str,
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// What a source remembers from row to row.
+struct Memory {
+    clock: Option<Clock>,
+    counter: Option<Decimal>,
+}
+
+/// Readings with their instants, ready to be written.
+struct Resolved {
+    stations: Vec<(Arc<Station>, u32)>,
+    readings: Vec<(Reading, i64, Fate)>,
+}
+
+/// The text of a block of documents and what was counted while writing it.
+pub(super) struct Written {
+    pub text: Vec<u8>,
+    pub documents: u64,
+    pub digests: Vec<(Arc<Station>, i64, SetDigest)>,
+    /// Station, instant, content and fate of readings whose instant repeats.
+    contents: Vec<(u32, i64, u64, Fate)>,
+}
+
+impl Work<'_> {
+    /// Runs one pass, or two where instants repeat.
+    pub async fn run(&self) -> Result<Made, Fault> {
+        let first = match self.spec.duplicates {
+            Duplicates::Keep => Watch::Keep,
+            Duplicates::Last => Watch::Look(Seen::default(), Repeats::default()),
+        };
+        let mut pass = Pass::new(self, first).await?;
+        pass.all().await?;
+        if let Watch::Look(_, repeats) = &mut pass.watch
+            && !repeats.is_empty()
+        {
+            let repeats = std::mem::take(repeats);
+            pass.sink.abort().await?;
+            pass = Pass { stations: std::mem::take(&mut pass.stations), ..Pass::new(self, Watch::Act(repeats)).await? };
+            pass.all().await?;
+        }
+        pass.sink.finish(self.spec.allow_empty).await
+    }
+}
+
+struct Pass<'a> {
+    work: &'a Work<'a>,
+    watch: Watch,
+    sink: Sink,
+    stations: HashMap<String, u32>,
+    parsing: VecDeque<(usize, String, u64, JoinHandle<Block>)>,
+    writing: VecDeque<(u64, JoinHandle<Written>)>,
+    memories: Vec<Memory>,
+    bytes_done: u64,
+    depth: usize,
+}
+
+impl<'a> Pass<'a> {
+    async fn new(work: &'a Work<'a>, watch: Watch) -> Result<Pass<'a>, Fault> {
+        let sink = Sink::open(work.store, work.spec, work.inputs_digest).await?;
+        let memories =
+            work.plan.iter().map(|plan| Memory { clock: plan.zone.map(|zone| Clock::new(zone, plan.start)), counter: None }).collect();
+        let depth = std::thread::available_parallelism().map_or(2, usize::from);
+        let (parsing, writing) = (VecDeque::new(), VecDeque::new());
+        Ok(Pass { work, watch, sink, stations: HashMap::new(), parsing, writing, memories, bytes_done: 0, depth })
+    }
+
+    async fn all(&mut self) -> Result<(), Fault> {
+        let work = self.work;
+        let mut ahead = VecDeque::new();
+        // A list, not a chain of closures: a future that holds one across an await cannot be sent between threads.
+        let mut objects = Vec::new();
+        for (source, found) in work.listing.objects.iter().enumerate() {
+            for object in found {
+                objects.push((source, object));
+            }
+        }
+        let mut to_open = objects.iter();
+        for (source, object) in objects.iter().copied() {
+            while ahead.len() < OBJECTS_IN_FLIGHT
+                && let Some((_, next)) = to_open.next()
+            {
+                ahead.push_back(input::open(work.store, &next.key));
+            }
+            let Some(mut blocks) = ahead.pop_front() else { break };
+            while let Some(block) = blocks.recv().await {
+                self.parse(source, &object.key, block?).await?;
+            }
+        }
+        while !self.parsing.is_empty() {
+            self.resolve_next().await?;
+        }
+        while !self.writing.is_empty() {
+            self.append_next().await?;
+        }
+        Ok(())
+    }
+
+    async fn parse(&mut self, source: usize, key: &str, raw: RawBlock) -> Result<(), Fault> {
+        let Some(plan) = self.work.plan.get(source) else { return Ok(()) };
+        let contract = Arc::clone(&plan.contract);
+        let corrections = self.work.corrections.get(key).cloned();
+        let stored = raw.stored;
+        let parsed = tokio::task::spawn_blocking(move || Block::read(&contract, corrections.as_deref(), &raw.text, raw.first_line));
+        self.parsing.push_back((source, key.to_owned(), stored, parsed));
+        if self.parsing.len() >= self.depth { self.resolve_next().await } else { Ok(()) }
+    }
+
+    async fn resolve_next(&mut self) -> Result<(), Fault> {
+        let Some((source, key, stored, parsed)) = self.parsing.pop_front() else { return Ok(()) };
+        let mut block = parsed.await.map_err(|error| Fault::new(format!("read {key}")).because(error))?;
+        let readings = std::mem::take(&mut block.readings);
+        let resolved = self.resolve(source, &block.stations, readings)?;
+        self.sink.note(&key, block).await?;
+        if self.spoiled() {
+            // This pass only finds the remaining repeats; the next one writes.
+            self.bytes_done += stored;
+            return Ok(());
+        }
+        let lines = self.sink.lines();
+        self.writing.push_back((stored, tokio::task::spawn_blocking(move || resolved.write(lines))));
+        if self.writing.len() >= self.depth { self.append_next().await } else { Ok(()) }
+    }
+
+    fn spoiled(&self) -> bool {
+        matches!(&self.watch, Watch::Look(_, repeats) if !repeats.is_empty())
+    }
+
+    /// Gives every reading its instant, its rain since the row before, and its fate.
+    fn resolve(&mut self, source: usize, stations: &[Arc<Station>], readings: Vec<Reading>) -> Result<Resolved, Fault> {
+        let missing = self.work.spec.missing;
+        let mut known = Vec::with_capacity(stations.len());
+        for station in stations {
+            let next = u32::try_from(self.stations.len()).unwrap_or(u32::MAX);
+            let number = match self.stations.get(&station.id) {
+                Some(number) => *number,
+                None => *self.stations.entry(station.id.clone()).or_insert(next),
+            };
+            known.push((Arc::clone(station), number));
+        }
+        let mut resolved = Vec::with_capacity(readings.len());
+        for mut reading in readings {
+            let (Some(memory), Some((_, station))) = (self.memories.get_mut(source), known.get(reading.station as usize)) else { continue };
+            let instant = memory.instant(reading.when).ok_or_else(|| undated(self.work.spec, source))?;
+            memory.rain(&mut reading);
+            if missing.precip_mm == Fill::Zero {
+                reading.values.zero_if_null(Field::PrecipMm);
+            }
+            if missing.snow_cm == Fill::Zero {
+                reading.values.zero_if_null(Field::SnowCm);
+            }
+            let fate = self.watch.fate(*station, instant);
+            resolved.push((reading, instant, fate));
+        }
+        Ok(Resolved { stations: known, readings: resolved })
+    }
+
+    async fn append_next(&mut self) -> Result<(), Fault> {
+        let Some((stored, written)) = self.writing.pop_front() else { return Ok(()) };
+        let written = written.await.map_err(|error| Fault::new("write documents").because(error))?;
+        self.bytes_done += stored;
+        if let Watch::Act(repeats) = &mut self.watch {
+            for (station, instant, content, fate) in &written.contents {
+                if *fate == Fate::Last {
+                    let (identical, differing) = repeats.took_over(*station, *instant, *content);
+                    self.sink.superseded(identical, differing);
+                } else {
+                    repeats.gave_way(*station, *instant, *content);
+                }
+            }
+        }
+        self.sink.append(written).await?;
+        (self.work.progress)(Progress {
+            bytes_done: self.bytes_done,
+            bytes_total: self.work.listing.bytes(),
+            documents: self.sink.documents(),
+        });
+        Ok(())
+    }
+}
+
+impl Watch {
+    fn fate(&mut self, station: u32, instant: i64) -> Fate {
+        match self {
+            Watch::Keep => Fate::Only,
+            Watch::Look(seen, repeats) => {
+                if !seen.insert(station, instant) {
+                    repeats.note(station, instant);
+                }
+                Fate::Only
+            }
+            Watch::Act(repeats) => repeats.fate(station, instant),
+        }
+    }
+}
+
+impl Memory {
+    fn instant(&mut self, when: When) -> Option<i64> {
+        match when {
+            When::Utc(instant) => Some(instant),
+            When::Local { day, second } => self.clock.as_mut()?.instant(day, second),
+        }
+    }
+
+    /// Rain since the last known counter; a lower counter was reset and counts itself.
+    fn rain(&mut self, reading: &mut Reading) {
+        let Some(now) = reading.counter else { return };
+        if let Some(before) = self.counter.replace(now) {
+            let fallen = now.minus(before).map(|fallen| if fallen.mantissa < 0 { now } else { fallen });
+            let rounded = fallen.and_then(|fallen| fallen.hundredths(Linear::SAME));
+            reading.values.set(Field::PrecipMm, rounded.unwrap_or(NULL));
+        }
+    }
+}
+
+fn undated(spec: &TransformSpec, source: usize) -> Fault {
+    let source = spec.sources.get(source);
+    let name = source.map_or("", |source| source.name.as_str());
+    let (lacks, hint) = match source.and_then(|source| source.timezone.as_ref()) {
+        None => ("time zone", "add timezone: Europe/Paris (or wherever the station stands)"),
+        Some(_) => ("start date", "add startDate: the day of the first row"),
+    };
+    Fault::new(format!("read source {name}: its rows carry a local time only and the source declares no {lacks}")).hint(hint)
+}
+
+impl Resolved {
+    fn write(self, lines: bool) -> Written {
+        let mut written =
+            Written { text: Vec::with_capacity(self.readings.len() * 640), documents: 0, digests: Vec::new(), contents: Vec::new() };
+        for (reading, instant, fate) in &self.readings {
+            let Some((station, number)) = self.stations.get(reading.station as usize) else { continue };
+            let begin = written.text.len();
+            if !lines {
+                written.text.extend_from_slice(b",\n");
+            }
+            let first = written.text.len();
+            reading.write(station, &timestamp(*instant), &mut written.text);
+            let document = written.text.get(first..).unwrap_or_default();
+            if *fate != Fate::Only {
+                written.contents.push((*number, *instant, xxh3_64(document), *fate));
+            }
+            if *fate == Fate::Superseded {
+                written.text.truncate(begin);
+                continue;
+            }
+            written.documents += 1;
+            count(&mut written.digests, station, instant.div_euclid(DAY), document);
+            if lines {
+                written.text.push(b'\n');
+            }
+        }
+        written
+    }
+}
+
+fn count(digests: &mut Vec<(Arc<Station>, i64, SetDigest)>, station: &Arc<Station>, day: i64, document: &[u8]) {
+    match digests.last_mut() {
+        Some((last, last_day, digest)) if *last_day == day && Arc::ptr_eq(last, station) => digest.add(document),
+        _ => {
+            let mut digest = SetDigest::default();
+            digest.add(document);
+            digests.push((Arc::clone(station), day, digest));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Which instants of which stations were read already, in a few bytes per station and day.
+
+use std::collections::HashMap;
+
+/// Minutes of a day, as words of 64 bits.
+const WORDS: usize = 1_440_usize.div_ceil(64);
+const DAY: i64 = 86_400;
+
+/// A set of (station, instant). Whole minutes cost one bit, other seconds four bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    stations: Vec<Days>,
+}
+
+#[derive(Debug, Default)]
+struct Days {
+    index: HashMap<i64, usize>,
+    days: Vec<Day>,
+    /// The day of the row before: rows mostly stay on their day.
+    last: Option<(i64, usize)>,
+}
+
+#[derive(Debug, Default)]
+struct Day {
+    minutes: [u64; WORDS],
+    odd: Vec<u32>,
+}
+
+impl Seen {
+    /// Puts an instant (seconds since the epoch) in; `false` when it was there.
+    pub fn insert(&mut self, station: u32, instant: i64) -> bool {
+        let station = station as usize;
+        if self.stations.len() <= station {
+            self.stations.resize_with(station + 1, Days::default);
+        }
+        match self.stations.get_mut(station) {
+            Some(days) => days.insert(instant),
+            None => true,
+        }
+    }
+}
+
+impl Days {
+    fn insert(&mut self, instant: i64) -> bool {
+        let number = instant.div_euclid(DAY);
+        let at = match self.last {
+            Some((last, at)) if last == number => at,
+            _ => *self.index.entry(number).or_insert_with(|| {
+                self.days.push(Day::default());
+                self.days.len() - 1
+            }),
+        };
+        self.last = Some((number, at));
+        match self.days.get_mut(at) {
+            Some(day) => day.insert(instant.rem_euclid(DAY) as u32),
+            None => true,
+        }
+    }
+}
+
+impl Day {
+    fn insert(&mut self, second: u32) -> bool {
+        if second.is_multiple_of(60) {
+            let (word, bit) = ((second / 60 / 64) as usize, 1u64 << (second / 60 % 64));
+            let Some(word) = self.minutes.get_mut(word) else { return true };
+            let fresh = *word & bit == 0;
+            *word |= bit;
+            return fresh;
+        }
+        match self.odd.binary_search(&second) {
+            Ok(_) => false,
+            Err(at) => {
+                self.odd.insert(at, second);
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_set(rows in prop::collection::vec((0u32..3, -100_000i64..100_000), 0..400), step in prop::sample::select(vec![1i64, 30, 60])) {
+            let (mut seen, mut reference) = (Seen::default(), HashSet::new());
+            for (station, instant) in rows {
+                let instant = instant / step * step;
+                prop_assert_eq!(seen.insert(station, instant), reference.insert((station, instant)));
+            }
+        }
+    }
+}

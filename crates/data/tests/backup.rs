@@ -1,0 +1,203 @@
+//! Backups of a real database: made, verified, due, expired, restored.
+
+mod support;
+
+use bson::doc;
+use chrono::{DateTime, Utc};
+use meteoctl_data::backup::{self, BackupSpec, Consistency, list, look};
+use meteoctl_data::restore::drill::{self, DrillSpec};
+use meteoctl_data::restore::{self, RestoreSpec};
+use meteoctl_data::schedule::Schedule;
+use meteoctl_data::store::{Memory, Store, read_all};
+use support::Fixture;
+
+const PREFIX: &str = "p8-backups/mongodb/";
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+async fn furnish(fixture: &Fixture) {
+    let documents: Vec<bson::Document> =
+        (0..5000).map(|n| doc! {"_id": n, "text": format!("reading {n}"), "nested": {"x": n as f64 / 3.0}}).collect();
+    let commands = [
+        doc! {"create": "readings"},
+        doc! {"insert": "readings", "documents": documents},
+        doc! {"createIndexes": "readings", "indexes": [{"key": {"text": 1}, "name": "by_text", "unique": true}, {"key": {"nested.x": -1}, "name": "by_x", "sparse": true}]},
+        doc! {"create": "strict", "validator": {"n": {"$gte": 0}}, "collation": {"locale": "fr"}},
+        doc! {"insert": "strict", "documents": [{"_id": "only", "n": 1}]},
+        doc! {"create": "recent", "viewOn": "readings", "pipeline": [{"$match": {"_id": {"$gte": 4990}}}]},
+        doc! {"create": "empty"},
+    ];
+    for command in commands {
+        fixture.server.command(&fixture.database, &command, "furnish").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_comes_back_document_for_document() {
+    let fixture = Fixture::new().await;
+    furnish(&fixture).await;
+    let store = Memory::new();
+    let spec = BackupSpec::new(&fixture.database, PREFIX);
+    let outcome = backup::run(&fixture.server, &spec, &store, at("2026-01-05T14:06:15.9Z"), &|_| {}).await.unwrap();
+    assert_eq!(outcome.manifest.archive, "p8-backups/mongodb/mongodb_backup_2026-01-05_14-06-15.gz");
+    assert_eq!((outcome.manifest.documents, outcome.manifest.collections.len()), (5001, 4));
+    assert_eq!(outcome.manifest.consistency, Consistency::NotASnapshot);
+    let key = outcome.manifest.archive;
+
+    let refused = restore::run(&fixture.server, &RestoreSpec::new(&key), &store, &|_| {}).await.unwrap_err();
+    assert!(refused.story().contains("holds 5000 documents") || refused.story().contains("it is a view"), "{}", refused.story());
+
+    let into = format!("{}_copy", fixture.database);
+    let dry = RestoreSpec { into: Some(into.clone()), dry_run: true, ..RestoreSpec::new(&key) };
+    assert_eq!(restore::run(&fixture.server, &dry, &store, &|_| {}).await.unwrap().documents, 5001);
+    assert!(fixture.server.collections(&into).await.unwrap().is_empty());
+
+    let spec = RestoreSpec { dry_run: false, ..dry };
+    for replace in [false, true] {
+        restore::run(&fixture.server, &RestoreSpec { replace, ..spec.clone() }, &store, &|_| {}).await.unwrap();
+        assert_eq!(hash(&fixture, &into).await, hash(&fixture, &fixture.database).await);
+        let (mut before, mut after) =
+            (fixture.server.collections(&fixture.database).await.unwrap(), fixture.server.collections(&into).await.unwrap());
+        before.iter_mut().chain(&mut after).for_each(|info| info.uuid = None);
+        assert_eq!(before, after);
+        for name in ["readings", "strict", "empty"] {
+            assert_eq!(fixture.server.indexes(&fixture.database, name).await.unwrap(), fixture.server.indexes(&into, name).await.unwrap());
+        }
+    }
+    let one = RestoreSpec { collection: Some("strict".into()), into: Some(format!("{into}_one")), ..RestoreSpec::new(&key) };
+    assert_eq!(restore::run(&fixture.server, &one, &store, &|_| {}).await.unwrap().documents, 1);
+    let none = RestoreSpec { collection: Some("nothing".into()), ..one };
+    assert!(restore::run(&fixture.server, &none, &store, &|_| {}).await.unwrap_err().hint.unwrap().contains("readings"));
+}
+
+/// The server's own hash of each collection.
+async fn hash(fixture: &Fixture, database: &str) -> bson::Document {
+    let command = doc! {"dbHash": 1, "collections": ["empty", "readings", "strict"]};
+    let reply = fixture.server.command(database, &command, "hash").await.unwrap();
+    let hashes = reply.get_document("collections").unwrap().clone();
+    assert_eq!(hashes.len(), 3);
+    hashes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_are_due_once_a_schedule_and_expire() {
+    let fixture = Fixture::new().await;
+    furnish(&fixture).await;
+    let store = Memory::new();
+    let schedule = Schedule::parse("0 3 * * *", "Europe/Paris").unwrap();
+    let spec = BackupSpec {
+        schedule: Some(schedule),
+        keep_last: Some(2),
+        collections: vec!["readings".into()],
+        ..BackupSpec::new(&fixture.database, PREFIX)
+    };
+    for day in 1..=4 {
+        let now = at(&format!("2026-01-0{day}T03:30:00Z"));
+        assert!(look(&store, &spec, now).await.unwrap().due.is_some());
+        let outcome = backup::run(&fixture.server, &spec, &store, now, &|_| {}).await.unwrap();
+        assert_eq!(outcome.expired.len(), usize::from(day > 2));
+        let state = look(&store, &spec, now + chrono::Duration::hours(22)).await.unwrap();
+        assert_eq!((state.due, state.unverified, state.surplus), (None, 0, 0));
+    }
+    let kept: Vec<String> = list(&store, PREFIX).await.unwrap().into_iter().map(|backup| backup.key).collect();
+    assert_eq!(
+        kept,
+        ["p8-backups/mongodb/mongodb_backup_2026-01-03_03-30-00.gz", "p8-backups/mongodb/mongodb_backup_2026-01-04_03-30-00.gz"]
+    );
+    // Without its manifest the newest does not count.
+    store.delete(&format!("{}.manifest.json", kept[1])).await.unwrap();
+    let state = look(&store, &spec, at("2026-01-04T05:00:00Z")).await.unwrap();
+    assert_eq!((state.verified, state.unverified), (1, 1));
+    assert_eq!(state.due.unwrap(), "scheduled for 2026-01-04 02:00 UTC, the last verified backup is of 2026-01-03 03:30 UTC");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_archive_is_never_restored() {
+    let fixture = Fixture::new().await;
+    furnish(&fixture).await;
+    let store = Memory::new();
+    let spec = BackupSpec::new(&fixture.database, PREFIX);
+    let key = backup::run(&fixture.server, &spec, &store, at("2026-01-05T14:06:15Z"), &|_| {}).await.unwrap().manifest.archive;
+    let whole = read_all(&store, &key, 1 << 30).await.unwrap();
+    let target = RestoreSpec { into: Some(format!("{}_copy", fixture.database)), ..RestoreSpec::new(&key) };
+    for damage in ["cut", "flip", "append"] {
+        let mut bytes = whole.to_vec();
+        match damage {
+            "cut" => bytes.truncate(whole.len() / 2),
+            "flip" => bytes[whole.len() / 2] ^= 1,
+            _ => bytes.extend_from_slice(b"trailing"),
+        }
+        store.put(&key, bytes.into(), Default::default()).await.unwrap();
+        let error = restore::run(&fixture.server, &target, &store, &|_| {}).await.unwrap_err();
+        assert!(error.hint.is_some(), "{damage}: {}", error.story());
+        assert!(fixture.server.collections(&format!("{}_copy", fixture.database)).await.unwrap().is_empty());
+    }
+    let missing = BackupSpec { collections: vec!["nothing".into()], ..spec };
+    let error = backup::run(&fixture.server, &missing, &Memory::new(), Utc::now(), &|_| {}).await.unwrap_err();
+    assert!(error.story().contains("there is no collection nothing"), "{}", error.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_restores_on_a_scratch_server_and_leaves_evidence() {
+    let fixture = Fixture::new().await;
+    let scratch = Fixture::new().await;
+    furnish(&fixture).await;
+    let store = Memory::new();
+    let drills = DrillSpec { prefix: PREFIX.into(), database: fixture.database.clone(), every_days: 7 };
+    let now = at("2026-01-05T14:06:15Z");
+    let state = drill::look(&store, &drills, now).await.unwrap();
+    assert_eq!((state.due, state.loss_seconds, state.restore_seconds), (None, None, None), "nothing to drill, nothing known");
+    assert!(drill::drill(&scratch.server, &drills, &store, now).await.unwrap_err().hint.is_some());
+
+    let spec = BackupSpec { keep_last: Some(1), ..BackupSpec::new(&fixture.database, PREFIX) };
+    let key = backup::run(&fixture.server, &spec, &store, now, &|_| {}).await.unwrap().manifest.archive;
+    assert_eq!(drill::look(&store, &drills, now).await.unwrap().due.unwrap(), "no backup has been restored for a drill yet");
+    let before = databases(&scratch).await;
+    let evidence = drill::drill(&scratch.server, &drills, &store, now).await.unwrap();
+    assert_eq!((evidence.documents, evidence.collections, evidence.indexes, &evidence.fault), (5001, 4, 2, &None));
+    assert_eq!(databases(&scratch).await, before);
+    let later = now + chrono::Duration::days(7);
+    let state = drill::look(&store, &drills, later - chrono::Duration::seconds(1)).await.unwrap();
+    assert_eq!((state.due, state.loss_seconds, state.restore_seconds), (None, Some(7 * 86_400 - 1), Some(evidence.restore_seconds)));
+    assert_eq!(drill::look(&store, &drills, later).await.unwrap().due.unwrap(), "the last passed drill is of 2026-01-05 14:06 UTC");
+
+    // A backup that went bad is found by the drill, and written down.
+    let mut bytes = read_all(&store, &key, 1 << 30).await.unwrap().to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    store.put(&key, bytes.into(), Default::default()).await.unwrap();
+    drill::drill(&scratch.server, &drills, &store, later).await.unwrap_err();
+    let state = drill::look(&store, &drills, later).await.unwrap();
+    assert!(state.due.is_some() && state.last.unwrap().fault.unwrap().contains("verify"), "a failed drill is no passed one");
+    // The evidence goes with its backup.
+    backup::run(&fixture.server, &spec, &store, later, &|_| {}).await.unwrap();
+    let keys: Vec<String> = store.list("").await.unwrap().into_iter().map(|object| object.key).collect();
+    let newest = "p8-backups/mongodb/mongodb_backup_2026-01-12_14-06-15.gz";
+    assert_eq!(keys, [newest.to_owned(), format!("{newest}.manifest.json")]);
+}
+
+async fn databases(fixture: &Fixture) -> Vec<String> {
+    let reply = fixture.server.command("admin", &doc! {"listDatabases": 1, "nameOnly": true}, "list databases").await.unwrap();
+    reply
+        .get_array("databases")
+        .unwrap()
+        .iter()
+        .map(|database| database.as_document().unwrap().get_str("name").unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_series_are_refused_by_name() {
+    let fixture = Fixture::new().await;
+    furnish(&fixture).await;
+    let series = doc! {"create": "pulse", "timeseries": {"timeField": "at"}};
+    fixture.server.command(&fixture.database, &series, "create").await.unwrap();
+    let spec = BackupSpec::new(&fixture.database, PREFIX);
+    let error = backup::run(&fixture.server, &spec, &Memory::new(), Utc::now(), &|_| {}).await.unwrap_err();
+    assert!(error.story().contains("pulse is a time series collection") && error.hint.is_some(), "{}", error.story());
+    // Others of the same database can still be backed up.
+    let spec = BackupSpec { collections: vec!["strict".into()], ..spec };
+    assert_eq!(backup::run(&fixture.server, &spec, &Memory::new(), Utc::now(), &|_| {}).await.unwrap().manifest.documents, 1);
+}

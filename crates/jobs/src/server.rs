@@ -1,0 +1,110 @@
+//! Which MongoDB server a document means, and with whose credentials.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use meteoctl_data::mongo::{ConnectSpec, Credentials, Server};
+use meteoctl_engine::failure::{Failure, Outcome};
+use meteoctl_engine::reference::{Link, Outputs};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::context::{JobContext, database};
+
+/// How long a look searches for a server.
+const FIND: Duration = Duration::from_secs(8);
+
+/// The server: `{ref: Service/mongodb}` or `{uriFromEnv: MONGO_URI}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ServerRef {
+    /// The name of an environment variable that holds the URI.
+    FromEnv(UriFromEnv),
+    /// A Service that meteoctl runs.
+    Service(Link),
+}
+
+/// A URI in the environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UriFromEnv {
+    /// Name of the variable.
+    pub uri_from_env: String,
+}
+
+/// What a Collection tells probes and backups about its server. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// `host:port` of the Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Variable that holds the URI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri_from_env: Option<String>,
+    /// ARN of the Secret with `username` and `password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// PEM file with the certificate authorities to trust.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ca_file: Option<String>,
+}
+
+impl Connection {
+    /// What the spec says; `Pending` while the Service has no endpoint.
+    pub fn of(server: &ServerRef, credentials: Option<&Link>, tls_ca_file: Option<String>) -> Outcome<Connection> {
+        let (endpoint, uri_from_env) = match server {
+            ServerRef::Service(link) => (Some(link.output("endpoint")?), None),
+            ServerRef::FromEnv(variable) => (None, Some(variable.uri_from_env.clone())),
+        };
+        Ok(Connection { endpoint, uri_from_env, secret: credentials.map(|link| link.output("arn")).transpose()?, tls_ca_file })
+    }
+
+    /// From the outputs of a Collection; `Pending` while it has none.
+    pub fn from_outputs(outputs: &Outputs) -> Outcome<Connection> {
+        let value = outputs.get("connection").cloned().unwrap_or(Value::Null);
+        serde_json::from_value(value).map_err(|_| Failure::pending("the collection"))
+    }
+
+    /// Connects. A URI given by the operator is used as it is; the Secret's credentials go with the Service's own endpoint.
+    pub async fn open(&self, context: &JobContext) -> Outcome<Server> {
+        let named = match &self.uri_from_env {
+            Some(variable) => Some(context.variables.get(variable).cloned().ok_or_else(|| {
+                Failure::rejected("find the MongoDB server")
+                    .because(Failure::rejected(format!("the variable {variable} is not set")))
+                    .hint(format!("export {variable}=mongodb://…"))
+            })?),
+            None => None,
+        };
+        let given = named.or_else(|| context.mongodb_uri.clone());
+        let own = given.is_none();
+        let uri = match (given, &self.endpoint) {
+            (Some(uri), _) => uri,
+            (None, Some(endpoint)) => format!("mongodb://{endpoint}/?directConnection=true"),
+            (None, None) => return Err(Failure::rejected("find the MongoDB server").hint("give the collection a `server`")),
+        };
+        let mut spec =
+            ConnectSpec { selection_timeout: FIND, tls_ca_file: self.tls_ca_file.clone().map(Into::into), ..ConnectSpec::new(uri) };
+        if let Some(arn) = self.secret.as_ref().filter(|_| own) {
+            let username = meteoctl_aws::kinds::secret::secret_value(&context.aws, arn, "username").await?;
+            let password = meteoctl_aws::kinds::secret::secret_value(&context.aws, arn, "password").await?;
+            spec.credentials =
+                Some(Credentials { username: username.reveal().to_owned(), password: password.reveal().to_owned(), auth_source: None });
+        }
+        Server::connect(&spec).await.map_err(database)
+    }
+}
+
+/// Whether MongoDB answers a ping: what a Service waits for. The operator's URI wins over the endpoint.
+pub fn probe(context: &Arc<JobContext>) -> meteoctl_aws::kinds::service::Probe {
+    let context = context.clone();
+    Arc::new(move |endpoint: String| {
+        let context = context.clone();
+        Box::pin(async move {
+            let connection = Connection { endpoint: Some(endpoint), uri_from_env: None, secret: None, tls_ca_file: None };
+            // A ping needs no credentials.
+            connection.open(&context).await?.ping().await.map_err(database)
+        })
+    })
+}

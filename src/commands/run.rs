@@ -1,0 +1,119 @@
+//! `run`: one job now, by the same code as apply.
+
+use clap::{Args, ValueEnum};
+use meteoctl_engine::document::Document;
+use meteoctl_engine::failure::{Failure, Outcome};
+use meteoctl_engine::graph::Graph;
+use meteoctl_engine::reference::Id;
+use meteoctl_engine::report::{Fate, Report};
+use meteoctl_engine::run::{Settings, converge, run as run_documents};
+use meteoctl_engine::step::Mode;
+
+use super::drift::DATA_KINDS;
+use super::{Desk, apply, usage};
+use crate::app::Wishes;
+
+/// What run takes.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The job
+    #[arg(value_enum)]
+    job: Job,
+    /// Names of its documents; all when left out
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+/// The jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Job {
+    /// Bring vendor files into the bucket (Source)
+    Collect,
+    /// Make one clean file of the raw rows (Dataset)
+    Transform,
+    /// Judge the dataset (QualityReport)
+    Quality,
+    /// Import the dataset into MongoDB (Collection)
+    Import,
+    /// Measure the time of a query (LatencyProbe)
+    Latency,
+    /// Take a verified backup (Backup)
+    Backup,
+}
+
+impl Job {
+    fn kind(self) -> &'static str {
+        match self {
+            Job::Collect => "Source",
+            Job::Transform => "Dataset",
+            Job::Quality => "QualityReport",
+            Job::Import => "Collection",
+            Job::Latency => "LatencyProbe",
+            Job::Backup => "Backup",
+        }
+    }
+}
+
+/// Runs the job, and the jobs before it where they are due. Infrastructure is looked at, never changed.
+pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
+    let mut checked = match desk.read().await {
+        Ok(checked) => checked,
+        Err(code) => return Ok(code),
+    };
+    let forced = asked(&checked.documents, arguments)?;
+    checked.documents = with_needs(checked.documents, &forced);
+    let app = desk.open(checked, Wishes { forced, ..Wishes::default() }).await;
+    let quiet = Settings { listener: meteoctl_engine::event::silent(), ..app.settings.clone() };
+    let planned = run_documents("plan", &app.documents, &app.registry, Mode::Plan, &quiet).await;
+    stands(&planned)?;
+    let mut report = converge(&app.documents, &app.registry, &app.settings).await;
+    report.verb = "run".to_owned();
+    desk.view.end_of_story();
+    Ok(apply::finish(desk, &report))
+}
+
+fn asked(documents: &[Document], arguments: &Arguments) -> Outcome<Vec<Id>> {
+    let kind = arguments.job.kind();
+    let there: Vec<&Id> = documents.iter().map(|document| &document.id).filter(|id| id.kind == kind).collect();
+    if there.is_empty() {
+        return Err(usage(format!("find the {kind} documents"), "there are none", "give their files with -f"));
+    }
+    if arguments.names.is_empty() {
+        return Ok(there.into_iter().cloned().collect());
+    }
+    let names = || there.iter().map(|id| id.name.as_str()).collect::<Vec<_>>().join(", ");
+    let find = |name: &String| match there.iter().find(|id| id.name == *name) {
+        Some(id) => Ok((*id).clone()),
+        None => Err(usage(format!("find {kind}/{name}"), "no document declares it", format!("the {kind} documents are {}", names()))),
+    };
+    arguments.names.iter().map(find).collect()
+}
+
+/// The documents asked for and everything they need, in their old order.
+pub fn with_needs(documents: Vec<Document>, asked: &[Id]) -> Vec<Document> {
+    let starts = documents.iter().enumerate().filter(|(_, document)| asked.contains(&document.id)).map(|(index, _)| index);
+    let wanted = Graph::new(&documents).closure(starts);
+    documents.into_iter().enumerate().filter(|(index, _)| wanted.contains(index)).map(|(_, document)| document).collect()
+}
+
+/// Fails when infrastructure that the job needs is not as declared.
+pub fn stands(planned: &Report) -> Outcome<()> {
+    let infrastructure = planned.lines.iter().filter(|line| !DATA_KINDS.contains(&line.id.kind.as_str()));
+    let missing: Vec<String> = infrastructure
+        .filter_map(|line| match &line.fate {
+            Fate::InSync => None,
+            Fate::Failed { trouble } => {
+                let cause = trouble.causes.first().map(|cause| format!(": {cause}")).unwrap_or_default();
+                Some(format!("{}: cannot {}{cause}", line.id, trouble.doing))
+            }
+            Fate::WouldCreate | Fate::Later { .. } => Some(format!("{} is not there", line.id)),
+            Fate::Settling { why } => Some(format!("{} is not ready: {why}", line.id)),
+            Fate::Blocked { by } => Some(format!("{} waits for {by}", line.id)),
+            _ => Some(format!("{} is not as declared", line.id)),
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::rejected("find what the job needs in place").because(missing.join("; ")).hint("run `meteoctl apply` first"))
+}

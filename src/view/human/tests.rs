@@ -1,0 +1,67 @@
+//! What people read, whole.
+
+use meteoctl_engine::reference::{Id, Outputs};
+
+use super::*;
+
+fn line(kind: &str, name: &str, fate: Fate) -> Line {
+    Line {
+        id: Id::new(kind, name),
+        place: "a.yaml:1:1".to_owned(),
+        fate,
+        note: None,
+        ignored: Vec::new(),
+        outputs: Outputs::new(),
+        millis: 7,
+    }
+}
+
+fn report(lines: Vec<Line>, converged: Option<bool>) -> Report {
+    let receipt = meteoctl_engine::report::Receipt { spec_digest: "0123456789abcdef".to_owned(), millis: 61_500, ..Default::default() };
+    Report { format_version: "1.0".to_owned(), verb: "plan".to_owned(), stack: "p8".to_owned(), lines, converged, receipt }
+}
+
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+fn trouble() -> Trouble {
+    Trouble {
+        doing: "read the bucket p8-meteo".to_owned(),
+        causes: vec!["AccessDenied".to_owned(), "no policy allows it".to_owned()],
+        hint: Some("see `meteoctl iam-policy`".to_owned()),
+        transient: false,
+        exit: None,
+    }
+}
+
+#[test]
+fn a_plan_names_every_field() {
+    let mut diff = Diff::default();
+    diff.push("/versioning", "Enabled", "Suspended");
+    diff.push("/tags/team", Value::Null, "old");
+    diff.push("/backup", "due since 2024-10-05 03:00", Value::Null);
+    let mut ignored = line("Role", "p8", Fate::InSync);
+    ignored.ignored.push("/description".to_owned());
+    let lines = vec![
+        line("Stack", "p8", Fate::InSync),
+        line("Bucket", "p8-meteo", Fate::WouldUpdate { diff }),
+        line("Cluster", "p8", Fate::WouldCreate),
+        line("Collection", "weather", Fate::Later { after: "Service/mongodb".to_owned() }),
+        line("LogGroup", "logs", Fate::Failed { trouble: trouble() }),
+        line("Service", "mongodb", Fate::Blocked { by: Id::new("LogGroup", "logs") }),
+        ignored,
+    ];
+    insta::assert_snapshot!(plain(&plan(&report(lines, None), false)), @"");
+}
+
+#[test]
+fn a_result_carries_its_proof_and_its_receipt() {
+    let lines = vec![line("Bucket", "p8-meteo", Fate::Created), line("Stack", "p8", Fate::InSync)];
+    insta::assert_snapshot!(plain(&result(&report(lines, Some(true)), true)), @"");
+}
+
+#[test]
+fn a_failure_says_what_why_and_what_next() {
+    insta::assert_snapshot!(plain(&failure(&trouble())), @"");
+}

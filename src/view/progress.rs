@@ -1,0 +1,171 @@
+//! The story of a run on stderr: a live display on a terminal, a line per change in a pipe, objects for collectors.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use meteoctl_engine::event::{Event, Listener};
+use meteoctl_engine::reference::Id;
+use meteoctl_engine::report::{Fate, Line};
+use tracing_subscriber::EnvFilter;
+
+use super::human::seconds;
+use crate::cli::LogFormat;
+
+/// How often a spinner turns.
+const TURN: Duration = Duration::from_millis(120);
+
+/// What tells the story.
+#[derive(Clone)]
+pub struct Progress {
+    live: Option<MultiProgress>,
+    bars: Arc<Mutex<BTreeMap<Id, ProgressBar>>>,
+    log_format: LogFormat,
+    verbose: u8,
+    quiet: bool,
+}
+
+impl Progress {
+    /// A storyteller; `live` on a terminal.
+    pub fn new(live: bool, log_format: LogFormat, verbose: u8, quiet: bool) -> Self {
+        Progress { live: live.then(MultiProgress::new), bars: Arc::default(), log_format, verbose, quiet }
+    }
+
+    /// What hears the events of a run.
+    pub fn listener(&self) -> Listener {
+        let teller = self.clone();
+        Arc::new(move |event| teller.hear(event))
+    }
+
+    /// Takes the display away.
+    pub fn end(&self) {
+        std::mem::take(&mut *self.bars()).into_values().for_each(|bar| bar.finish_and_clear());
+    }
+
+    fn hear(&self, event: &Event) {
+        if self.log_format == LogFormat::Json {
+            if let Ok(text) = serde_json::to_string(event) {
+                super::say(&format!("{text}\n"));
+            }
+            return;
+        }
+        if let Some(display) = &self.live {
+            self.show(display, event);
+        }
+        if !self.quiet
+            && let Some(words) = words(event, self.verbose > 0)
+        {
+            match &self.live {
+                Some(display) => display.suspend(|| super::say(&words)),
+                None => super::say(&words),
+            }
+        }
+    }
+
+    fn show(&self, display: &MultiProgress, event: &Event) {
+        match event {
+            Event::Started { id } => {
+                let bar = display.add(ProgressBar::new_spinner().with_style(style()).with_prefix(id.to_string()));
+                bar.enable_steady_tick(TURN);
+                self.bars().insert(id.clone(), bar);
+            }
+            Event::Changing { id, verb, fields } => self.write(id, format!("{verb} {}", fields.join(" "))),
+            Event::Waiting { id, why, elapsed, limit } => {
+                self.write(id, format!("{why} ({} of at most {} s)", elapsed.as_secs(), limit.as_secs()));
+            }
+            Event::Retrying { id, failure, .. } => self.write(id, format!("{failure}; trying again")),
+            Event::Progress { id, doing, done, total, unit } => self.write(id, amount(doing, *done, *total, unit)),
+            Event::Notice { id, text } => self.write(id, text.clone()),
+            Event::Finished { line } => {
+                if let Some(bar) = self.bars().remove(&line.id) {
+                    bar.finish_and_clear();
+                    display.remove(&bar);
+                }
+            }
+        }
+    }
+
+    fn write(&self, id: &Id, words: String) {
+        if let Some(bar) = self.bars().get(id) {
+            bar.set_message(words);
+        }
+    }
+
+    fn bars(&self) -> std::sync::MutexGuard<'_, BTreeMap<Id, ProgressBar>> {
+        self.bars.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Switches the engine's own log on: warnings, with `-v` information, with `-vv` everything of ours.
+pub fn start_log(format: LogFormat, verbose: u8) {
+    let level = match verbose {
+        0 => "error",
+        1 => "warn,meteoctl=info,meteoctl_engine=info,meteoctl_aws=info,meteoctl_data=info,meteoctl_jobs=info",
+        _ => "info,meteoctl=debug,meteoctl_engine=debug,meteoctl_aws=debug,meteoctl_data=debug,meteoctl_jobs=debug",
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr);
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
+    // A second start within one process (tests) changes nothing.
+    let _ = match format {
+        LogFormat::Text => builder.without_time().try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {prefix}  {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn amount(doing: &str, done: u64, total: Option<u64>, unit: &str) -> String {
+    match total {
+        Some(total) => format!("{doing}: {done} of {total} {unit}"),
+        None => format!("{doing}: {done} {unit}"),
+    }
+}
+
+/// The line that an event is worth; most are worth none.
+fn words(event: &Event, verbose: bool) -> Option<String> {
+    match event {
+        Event::Finished { line } => finished(line),
+        Event::Retrying { id, failure, pause } if verbose => Some(format!("{id}: {failure}; again in {} ms\n", pause.as_millis())),
+        Event::Notice { id, text } => Some(format!("{id}: {text}\n")),
+        _ => None,
+    }
+}
+
+fn finished(line: &Line) -> Option<String> {
+    let (id, time) = (&line.id, seconds(line.millis));
+    match &line.fate {
+        Fate::Created => Some(format!("created {id} ({time})\n")),
+        Fate::Updated { diff } => Some(format!("updated {id}: {} ({time})\n", diff.paths().join(", "))),
+        Fate::Deleted => Some(format!("removed {id} ({time})\n")),
+        Fate::Failed { trouble } => Some(format!("failed {id}: cannot {} ({time})\n", trouble.doing)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_hears_of_changes_and_failures_only() {
+        let id = Id::new("Bucket", "b");
+        let line = |fate| Line {
+            id: id.clone(),
+            place: String::new(),
+            fate,
+            note: None,
+            ignored: Vec::new(),
+            outputs: meteoctl_engine::reference::Outputs::new(),
+            millis: 1234,
+        };
+        let finished = |fate| words(&Event::Finished { line: Box::new(line(fate)) }, false);
+        assert_eq!(finished(Fate::Created).as_deref(), Some("created Bucket/b (1.2 s)\n"));
+        assert_eq!(finished(Fate::InSync), None);
+        assert_eq!(finished(Fate::WouldCreate), None);
+        assert_eq!(words(&Event::Started { id: id.clone() }, true), None);
+    }
+}

@@ -1,0 +1,28 @@
+//! Whole journeys with the real binary, against the development stack: AWS emulators and a real MongoDB.
+//!
+//! Every journey has its own copy of `desired-state/p8` with names of its own, its own account in the emulator and its own
+//! database, so journeys run side by side and need no clean stack. `cargo xtask test` brings the stack up and sets
+//! `METEOCTL_TEST_STACK`; without it a journey says that it was skipped.
+
+#[path = "stack/again.rs"]
+mod again;
+#[path = "stack/bad_input.rs"]
+mod bad_input;
+#[path = "stack/database.rs"]
+mod database;
+#[path = "stack/first_run.rs"]
+mod first_run;
+#[path = "stack/hands.rs"]
+mod hands;
+#[path = "stack/interrupted.rs"]
+mod interrupted;
+#[path = "stack/inventory.rs"]
+mod inventory;
+#[path = "stack/outcome.rs"]
+mod outcome;
+#[path = "stack/random.rs"]
+mod random;
+#[path = "stack/real_data.rs"]
+mod real_data;
+#[path = "stack/world.rs"]
+mod world;
