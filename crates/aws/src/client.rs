@@ -18,6 +18,7 @@ use meteoctl_engine::tally::Tally;
 use tokio::sync::OnceCell;
 
 use crate::error;
+use crate::operator_ip::OperatorIp;
 
 /// Attempts per call, the first included. Standard mode: adaptive mode slows later calls of the same service.
 const ATTEMPTS: u32 = 5;
@@ -76,6 +77,8 @@ pub struct Aws {
     pub sts: aws_sdk_sts::Client,
     /// Resource Groups Tagging API.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// The address the operator calls from.
+    pub operator_ip: OperatorIp,
     account: OnceCell<Account>,
 }
 
@@ -127,6 +130,7 @@ impl Aws {
             tagging: counted!(aws_sdk_resourcegroupstagging, config, tally),
             stack,
             tally,
+            operator_ip: OperatorIp::default(),
             account: OnceCell::new(),
         }
     }
@@ -139,6 +143,11 @@ impl Aws {
     /// The account behind the credentials; asked once per run.
     pub async fn account(&self) -> Outcome<&Account> {
         self.account.get_or_try_init(|| self.ask_account()).await
+    }
+
+    /// The account, if it was asked for before.
+    pub fn known_account(&self) -> Option<&Account> {
+        self.account.get()
     }
 
     async fn ask_account(&self) -> Outcome<Account> {

@@ -3,12 +3,19 @@
 pub mod cluster;
 pub mod service;
 pub mod task_definition;
+//! One file a kind. [`all`] is the list of them, [`actions`] the permissions each needs.
 
 use std::sync::Arc;
 
 use meteoctl_engine::kind::AnyKind;
 
 use crate::client::Aws;
+use crate::policy::Action;
+
+pub mod bucket;
+pub mod role;
+pub mod secret;
+pub mod stack;
 
 /// All AWS kinds over one set of clients.
 pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
@@ -17,4 +24,28 @@ pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
         Arc::new(service::Service::new(aws.clone())),
         Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
     ]
+        Arc::new(bucket::Bucket { aws: aws.clone() }),
+        Arc::new(role::Role { aws: aws.clone() }),
+        Arc::new(secret::Secret { aws: aws.clone() }),
+        Arc::new(log_group::LogGroup { aws: aws.clone() }),
+        Arc::new(role::Role { aws: aws.clone() }),
+        Arc::new(secret::Secret { aws: aws.clone() }),
+        Arc::new(security_group::SecurityGroup::new(aws.clone())),
+        Arc::new(stack::Stack { aws: aws.clone() }),
+    ]
+}
+
+/// Which permission every call of a kind needs.
+pub fn actions(kind: &str) -> &'static [Action] {
+    match kind {
+        "Bucket" => bucket::ACTIONS,
+        "Role" => role::ACTIONS,
+        "Secret" => secret::ACTIONS,
+        "LogGroup" => log_group::ACTIONS,
+        "Role" => role::ACTIONS,
+        "Secret" => secret::ACTIONS,
+        "SecurityGroup" => security_group::ACTIONS,
+        "Stack" => stack::ACTIONS,
+        _ => &[],
+    }
 }

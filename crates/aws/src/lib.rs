@@ -3,9 +3,15 @@
 //! Must not know: weather, MongoDB, the command line, the environment (the SDK reads its own). Knows the
 //! engine and the AWS SDK, nothing else of ours. Deciders live in the engine: nothing here waits or retries.
 
+pub mod answer;
+pub mod arn;
 pub mod client;
 pub mod ecs;
 pub mod error;
+pub mod exact;
+pub mod iam_document;
 pub mod kinds;
 pub mod logs;
+pub mod operator_ip;
+pub mod policy;
 pub mod tags;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use meteoctl_engine::failure::{Failure, Outcome};
-use meteoctl_engine::kind::{Meta, Work};
+use meteoctl_engine::kind::{Fault, Meta, Work};
 
 use crate::client::StackIdentity;
 use crate::error::Cause;
@@ -53,4 +53,39 @@ pub fn foreign(kind: &str, meta: &Meta, seen: &Tags) -> Failure {
     Failure::rejected(format!("take {kind}/{} for ours", meta.name)).because(Cause(whose)).hint(
         "choose another name, or take it over with `metadata.annotations.adopt: \"true\"`: plan then shows the whole difference first",
     )
+}
+
+/// Faults of tags as written: AWS's limits (50 tags of which ownership takes 2; 128 and 256 characters; `aws:` is theirs,
+/// `meteoctl:` is ours).
+pub fn check(tags: Option<&Tags>) -> Vec<Fault> {
+    let Some(tags) = tags else { return Vec::new() };
+    let mut faults: Vec<Fault> = tags
+        .iter()
+        .filter_map(|(key, value)| {
+            let path = format!("/tags/{}", meteoctl_engine::reference::escape(key));
+            match () {
+                () if key.is_empty() || key.chars().count() > 128 => Some(Fault::wrong(path, "a tag's key has 1 to 128 characters")),
+                () if value.chars().count() > 256 => Some(Fault::wrong(path, "a tag's value has at most 256 characters")),
+                () if key.to_ascii_lowercase().starts_with("aws:") => Some(Fault::wrong(path, "keys that begin with `aws:` belong to AWS")),
+                () if key.starts_with("meteoctl:") => Some(Fault::wrong(path, "keys that begin with `meteoctl:` mark what is ours")),
+                () => None,
+            }
+        })
+        .collect();
+    if tags.len() > 48 {
+        faults.push(Fault::wrong("/tags", format!("{} tags, but AWS takes 50 and ownership needs 2 of them", tags.len())));
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_aws_would_refuse_are_named() {
+        let tags = Tags::from([("aws:x".into(), "1".into()), ("meteoctl:stack".into(), "p".into()), ("fine".into(), "x".into())]);
+        let paths: Vec<String> = check(Some(&tags)).into_iter().map(|fault| fault.path).collect();
+        assert_eq!(paths, ["/tags/aws:x", "/tags/meteoctl:stack"]);
+    }
 }

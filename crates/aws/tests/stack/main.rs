@@ -1,0 +1,12 @@
+//! Convergence on the emulators: apply, then nothing differs; one field changed behind the back is named alone and
+//! repaired alone; twenty further rounds write nothing.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bucket;
+mod identity;
+mod log_group;
+mod role;
+mod secret;
+mod security_group;
