@@ -43,10 +43,9 @@ pub async fn settling(kind: &Service, want: &ServiceSpec, task: &Task, interface
     if status != "RUNNING" {
         return Some(format!("{status}{}", stage(status)));
     }
-    match task.health_status() {
-        Some(HealthStatus::Unhealthy) => return Some("RUNNING, but its health check fails".to_owned()),
-        Some(HealthStatus::Unknown) if checked(task) => return Some("RUNNING, its health is not known yet".to_owned()),
-        _ => {}
+    // UNKNOWN is what containers without a health check say for ever, so it tells nothing.
+    if task.health_status() == Some(&HealthStatus::Unhealthy) {
+        return Some("RUNNING, but its health check fails".to_owned());
     }
     let Some(endpoint) = endpoint(want, interface) else {
         return Some(format!("RUNNING, without a {} address so far", if want.public() { "public" } else { "private" }));
@@ -59,11 +58,6 @@ pub async fn settling(kind: &Service, want: &ServiceSpec, task: &Task, interface
         Some(cause) => format!("RUNNING, but {}: {cause}", failure.doing),
         None => format!("RUNNING, but {}", failure.doing),
     })
-}
-
-/// Health is UNKNOWN for ever where no container has a check; ECS then says so of every container, too.
-fn checked(task: &Task) -> bool {
-    task.containers().iter().any(|container| container.health_status().is_some_and(|health| *health != HealthStatus::Unknown))
 }
 
 fn stage(status: &str) -> &'static str {
