@@ -7,10 +7,12 @@ use meteoctl_engine::kind::AnyKind;
 use crate::client::Aws;
 use crate::policy::Action;
 
+pub mod alarm;
 pub mod bucket;
 pub mod cluster;
 pub mod log_group;
 pub mod role;
+pub mod schedule;
 pub mod secret;
 pub mod security_group;
 pub mod service;
@@ -27,14 +29,22 @@ pub fn all_with_probe(aws: &Arc<Aws>, probe: Option<service::Probe>) -> Vec<Arc<
     vec![
         Arc::new(bucket::Bucket { aws: aws.clone() }),
         Arc::new(cluster::Cluster { aws: aws.clone() }),
+        Arc::new(alarm::Alarm { aws: aws.clone() }),
+        Arc::new(bucket::Bucket { aws: aws.clone() }),
+        Arc::new(cluster::Cluster { aws: aws.clone() }),
+        Arc::new(role::Role { aws: aws.clone() }),
+        Arc::new(schedule::Schedule { aws: aws.clone() }),
+        Arc::new(secret::Secret { aws: aws.clone() }),
         Arc::new(log_group::LogGroup { aws: aws.clone() }),
         Arc::new(role::Role { aws: aws.clone() }),
+        Arc::new(schedule::Schedule { aws: aws.clone() }),
         Arc::new(secret::Secret { aws: aws.clone() }),
         Arc::new(security_group::SecurityGroup::new(aws.clone())),
         Arc::new(match probe {
             Some(probe) => service::Service::new(aws.clone()).with_probe(probe),
             None => service::Service::new(aws.clone()),
         }),
+        Arc::new(service::Service::new(aws.clone())),
         Arc::new(stack::Stack { aws: aws.clone() }),
         Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
     ]
@@ -43,12 +53,20 @@ pub fn all_with_probe(aws: &Arc<Aws>, probe: Option<service::Probe>) -> Vec<Arc<
 /// Which permission every call of a kind needs.
 pub fn actions(kind: &str) -> &'static [Action] {
     match kind {
+        "Alarm" => alarm::ACTIONS,
         "Bucket" => bucket::ACTIONS,
+        "Cluster" => cluster::ACTIONS,
+        "Role" => role::ACTIONS,
+        "Schedule" => schedule::ACTIONS,
+        "Secret" => secret::ACTIONS,
         "LogGroup" => log_group::ACTIONS,
         "Role" => role::ACTIONS,
+        "Schedule" => schedule::ACTIONS,
         "Secret" => secret::ACTIONS,
         "SecurityGroup" => security_group::ACTIONS,
+        "Service" => service::ACTIONS,
         "Stack" => stack::ACTIONS,
+        "TaskDefinition" => task_definition::ACTIONS,
         _ => &[],
     }
 }

@@ -5,8 +5,12 @@
 mod support;
 
 mod bucket;
+mod cluster;
+mod compute;
 mod identity;
 mod log_group;
 mod role;
 mod secret;
 mod security_group;
+mod service;
+mod task_definition;
