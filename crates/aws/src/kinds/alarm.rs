@@ -110,8 +110,11 @@ impl Alarm {
             Some(there) => want.clone().keeping(read(want, there)),
             None => want.clone(),
         };
-        let dimensions = want.dimensions.iter().flatten().map(|(name, link)| Ok(Dimension::builder().name(name).value(spec::dimension(link)?).build()));
-        let arns = |links: &Option<Vec<Link>>| links.as_ref().map(|links| links.iter().map(|link| link.output("arn")).collect::<Outcome<Vec<_>>>()).transpose();
+        let dimensions =
+            want.dimensions.iter().flatten().map(|(name, link)| Ok(Dimension::builder().name(name).value(spec::dimension(link)?).build()));
+        let arns = |links: &Option<Vec<Link>>| {
+            links.as_ref().map(|links| links.iter().map(|link| link.output("arn")).collect::<Outcome<Vec<_>>>()).transpose()
+        };
         let percentile = want.statistic.starts_with('p') || want.statistic.starts_with("tm");
         let call = self.aws.cloudwatch.put_metric_alarm().alarm_name(&meta.name).set_alarm_description(want.description.clone());
         let call = call.namespace(&want.namespace).metric_name(&want.metric).set_dimensions(Some(dimensions.collect::<Outcome<_>>()?));

@@ -68,7 +68,8 @@ impl Kind for Schedule {
         let spec = target::read(&self.aws, want, &schedule).await?;
         let state = if spec.enabled == Some(false) { "off" } else { "on" };
         let note = format!("{state}, {}", schedule.schedule_expression().unwrap_or_default());
-        let mut observed = Observed::new(spec).output("arn", schedule.arn().unwrap_or_default()).output("name", meta.name.as_str()).note(note);
+        let mut observed =
+            Observed::new(spec).output("arn", schedule.arn().unwrap_or_default()).output("name", meta.name.as_str()).note(note);
         observed.work = due.into_iter().filter(|work| !work.path.ends_with("meteoctl:document")).collect();
         Ok(Some(observed))
     }
@@ -104,7 +105,13 @@ impl Kind for Schedule {
 
 impl Schedule {
     fn group(&self, want: &ScheduleSpec) -> String {
-        let name = || format!("meteoctl-{}", self.aws.stack.name).chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(64).collect();
+        let name = || {
+            format!("meteoctl-{}", self.aws.stack.name)
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+                .take(64)
+                .collect()
+        };
         want.group.clone().unwrap_or_else(name)
     }
 
@@ -126,7 +133,8 @@ impl Schedule {
         let doing = format!("make schedule group {group}");
         let mut tags = tags::wanted(&self.aws.stack, Self::NAME, meta, None);
         tags.remove(tags::DOCUMENT);
-        let tags = tags.iter().map(|(key, value)| built(&doing, Tag::builder().key(key).value(value).build())).collect::<Outcome<Vec<_>>>()?;
+        let tags =
+            tags.iter().map(|(key, value)| built(&doing, Tag::builder().key(key).value(value).build())).collect::<Outcome<Vec<_>>>()?;
         let call = self.aws.scheduler.get_schedule_group().name(group);
         match found(doing.clone(), call.send().await, &["ResourceNotFoundException"])? {
             None => {
@@ -188,7 +196,8 @@ where
         SdkError::ServiceError(answer) => answer.err().message().unwrap_or_default(),
         _ => "",
     };
-    let propagates = error::is(&error, &["ValidationException"]) && said.contains("must allow AWS EventBridge Scheduler to assume the role");
+    let propagates =
+        error::is(&error, &["ValidationException"]) && said.contains("must allow AWS EventBridge Scheduler to assume the role");
     let failure = error::failure(doing, error);
     if !propagates {
         return failure;

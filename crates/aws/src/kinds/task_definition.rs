@@ -36,7 +36,9 @@ pub const ACTIONS: &[Action] = &[
     Action::plan("ecs:DescribeTaskDefinition", "*"),
     Action::plan("ecs:ListTaskDefinitions", "*"),
     Action::apply("ecs:RegisterTaskDefinition", REVISIONS),
-    Action::apply("ecs:RegisterTaskDefinition", "arn:{partition}:iam::{account}:role/{/executionRole}").needs("iam:PassRole").when("/executionRole"),
+    Action::apply("ecs:RegisterTaskDefinition", "arn:{partition}:iam::{account}:role/{/executionRole}")
+        .needs("iam:PassRole")
+        .when("/executionRole"),
     Action::apply("ecs:RegisterTaskDefinition", "arn:{partition}:iam::{account}:role/{/taskRole}").needs("iam:PassRole").when("/taskRole"),
     Action::apply("ecs:TagResource", REVISIONS),
     Action::delete("ecs:DeregisterTaskDefinition", "*"),

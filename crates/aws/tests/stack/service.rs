@@ -143,7 +143,8 @@ async fn ready_means_that_the_probe_passes() {
         future
     };
     let kind = Service::new(scene.aws.clone()).with_probe(Arc::new(probe));
-    let probed = Subject { kind: Arc::new(kind), aws: scene.aws.clone(), meta: scene.service.meta.clone(), spec: scene.service.spec.clone() };
+    let probed =
+        Subject { kind: Arc::new(kind), aws: scene.aws.clone(), meta: scene.service.meta.clone(), spec: scene.service.spec.clone() };
     match probed.look().await.standing {
         Standing::Settling(why) => assert_eq!(why, "RUNNING, but MongoDB does not answer yet: connection refused"),
         other => panic!("should be on its way: {other:?}"),

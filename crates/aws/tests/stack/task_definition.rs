@@ -99,7 +99,8 @@ async fn every_field_survives_the_way_there_and_back() {
     container["workingDirectory"] = json!("/data/db");
     container["readonlyRootFilesystem"] = json!(true);
     container["stopTimeout"] = json!(90);
-    container["healthCheck"] = json!({"command": ["CMD-SHELL", "mongosh --eval 1"], "interval": 30, "timeout": 5, "retries": 3, "startPeriod": 60});
+    container["healthCheck"] =
+        json!({"command": ["CMD-SHELL", "mongosh --eval 1"], "interval": 30, "timeout": 5, "retries": 3, "startPeriod": 60});
     container["mountPoints"] = json!([{"volume": "data", "path": "/data/db", "readOnly": false}, {"volume": "scratch", "path": "/tmp"}]);
     container["logs"]["mode"] = json!("non-blocking");
     container["dependsOn"] = json!([{"container": "init", "condition": "SUCCESS"}]);

@@ -180,7 +180,8 @@ pub fn faults(meta: &Meta, spec: &AlarmSpec) -> Vec<Fault> {
     if meta.name.is_empty() || meta.name.len() > 255 {
         faults.push(Fault::wrong("", "an alarm's name has 1 to 255 characters"));
     }
-    let percentile = spec.statistic.strip_prefix('p').and_then(|number| number.parse::<f64>().ok()).is_some_and(|p| (0.0..=100.0).contains(&p));
+    let percentile =
+        spec.statistic.strip_prefix('p').and_then(|number| number.parse::<f64>().ok()).is_some_and(|p| (0.0..=100.0).contains(&p));
     if !STATISTICS.contains(&spec.statistic.as_str()) && !percentile {
         let fault = Fault::wrong("/statistic", format!("`{}` is no statistic", spec.statistic));
         faults.push(fault.hint(format!("one of {}, or a percentile such as p95", STATISTICS.join(", "))));

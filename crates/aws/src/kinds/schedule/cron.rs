@@ -49,7 +49,9 @@ fn weekdays(field: &str) -> Result<String, String> {
 
 fn day(word: &str) -> Result<usize, String> {
     let by_name = DAYS.iter().position(|name| name.eq_ignore_ascii_case(word));
-    by_name.or_else(|| word.parse().ok().filter(|number| *number <= 7)).ok_or_else(|| format!("`{word}` is no day of the week (0 to 7, SUN to SAT)"))
+    by_name
+        .or_else(|| word.parse().ok().filter(|number| *number <= 7))
+        .ok_or_else(|| format!("`{word}` is no day of the week (0 to 7, SUN to SAT)"))
 }
 
 #[cfg(test)]

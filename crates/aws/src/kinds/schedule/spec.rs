@@ -86,7 +86,8 @@ impl ScheduleSpec {
     /// The one spelling: references as ARNs and names, the times as EventBridge Scheduler writes them.
     pub fn settle(&mut self) {
         if self.schedule.is_none() {
-            self.schedule = self.backup.as_ref().and_then(|backup| backup.value("schedule").ok()).and_then(|when| serde_json::from_value(when).ok());
+            self.schedule =
+                self.backup.as_ref().and_then(|backup| backup.value("schedule").ok()).and_then(|when| serde_json::from_value(when).ok());
         }
         if let Some(when) = &mut self.schedule {
             if let Ok(expression) = cron::expression(&when.cron) {
@@ -167,7 +168,9 @@ pub fn faults(meta: &Meta, spec: &ScheduleSpec) -> Vec<Fault> {
         faults.push(Fault::wrong("", "a schedule's name has 1 to 64 letters, digits, hyphens, underscores and dots"));
     }
     match spec.group.as_deref() {
-        Some("default") => faults.push(Fault::wrong("/group", "the group `default` cannot carry tags, so nothing in it can be told to be ours")),
+        Some("default") => {
+            faults.push(Fault::wrong("/group", "the group `default` cannot carry tags, so nothing in it can be told to be ours"))
+        }
         Some(group) if !is_name(group) => faults.push(Fault::wrong("/group", "1 to 64 letters, digits, hyphens, underscores and dots")),
         _ => {}
     }

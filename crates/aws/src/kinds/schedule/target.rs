@@ -60,9 +60,7 @@ pub fn state(want: &ScheduleSpec) -> ScheduleState {
 /// At the instant, or within some minutes.
 pub fn window(want: &ScheduleSpec) -> Outcome<FlexibleTimeWindow> {
     let window = match want.window_minutes.filter(|minutes| *minutes > 0) {
-        Some(minutes) => {
-            FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Flexible).maximum_window_in_minutes(i32::from(minutes))
-        }
+        Some(minutes) => FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Flexible).maximum_window_in_minutes(i32::from(minutes)),
         None => FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off),
     };
     built(DOING, window.build())
@@ -99,7 +97,13 @@ pub async fn read(aws: &Aws, want: &ScheduleSpec, found: &GetScheduleOutput) -> 
         command,
         retry: target.and_then(|target| target.retry_policy()).map(read_retry),
         dead_letter: target.and_then(|target| target.dead_letter_config()).and_then(|queue| queue.arn()).map(str::to_owned),
-        window_minutes: Some(found.flexible_time_window().and_then(|window| window.maximum_window_in_minutes()).and_then(|minutes| u16::try_from(minutes).ok()).unwrap_or(0)),
+        window_minutes: Some(
+            found
+                .flexible_time_window()
+                .and_then(|window| window.maximum_window_in_minutes())
+                .and_then(|minutes| u16::try_from(minutes).ok())
+                .unwrap_or(0),
+        ),
     })
 }
 

@@ -22,19 +22,32 @@ const CAUSES: [(&[&str], &str); 19] = [
     (&["no match for platform"], "the image does not exist for this processor: check `architecture` of the task definition"),
     (&["exec format error"], "the image is for another processor: check `architecture` of the task definition"),
     (&["cannotpull"], "the image does not exist, or the execution role may not pull it: check name, tag and the role's permissions"),
-    (&["resourceinitializationerror", "unable to assume"], "the execution role does not trust ecs-tasks.amazonaws.com, or was made a moment ago"),
-    (&["resourceinitializationerror", "accessdenied"], "the execution role may not read the secret: allow secretsmanager:GetSecretValue on it (and kms:Decrypt on its key)"),
+    (
+        &["resourceinitializationerror", "unable to assume"],
+        "the execution role does not trust ecs-tasks.amazonaws.com, or was made a moment ago",
+    ),
+    (
+        &["resourceinitializationerror", "accessdenied"],
+        "the execution role may not read the secret: allow secretsmanager:GetSecretValue on it (and kms:Decrypt on its key)",
+    ),
     (&["resourceinitializationerror", "resourcenotfound"], "the secret does not exist any more: apply the Secret, then the TaskDefinition"),
     (&["resourceinitializationerror", "json key"], "the secret has no such key: check `key` in the reference"),
-    (&["resourceinitializationerror", "log"], "the log group cannot be written: does it exist, and may the execution role create streams in it?"),
-    (&["resourceinitializationerror", "mount"], "the EFS file system cannot be mounted: mount target in this zone? port 2049 open between the security groups?"),
+    (
+        &["resourceinitializationerror", "log"],
+        "the log group cannot be written: does it exist, and may the execution role create streams in it?",
+    ),
+    (
+        &["resourceinitializationerror", "mount"],
+        "the EFS file system cannot be mounted: mount target in this zone? port 2049 open between the security groups?",
+    ),
     (&["resourceinitializationerror"], NO_ROUTE),
     (&["outofmemory"], "the container took more memory than the task has: raise `memory` of the task definition"),
     (&["capacity is unavailable"], "Fargate has no room in these zones at the moment: name subnets in more zones, or try again later"),
     (&["failed container health checks"], "the health check kept failing: see the log, and `startPeriod` of the health check"),
 ];
 
-const NO_ROUTE: &str = "the task has no way out to the registry or to AWS: set assignPublicIp in public subnets, or provide a NAT gateway or VPC endpoints";
+const NO_ROUTE: &str =
+    "the task has no way out to the registry or to AWS: set assignPublicIp in public subnets, or provide a NAT gateway or VPC endpoints";
 
 /// Why a task stopped, in one line that is the same for the same reason.
 pub fn reason(task: &Task) -> String {
@@ -129,7 +142,8 @@ mod tests {
             "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: The specified log group does not exist.",
             "Capacity is unavailable at this time. Please try again later or in a different availability zone",
         ];
-        let table: Vec<String> = reasons.iter().map(|reason| format!("{}\n  → {}", reason.get(..59).unwrap_or(reason), cause(reason))).collect();
+        let table: Vec<String> =
+            reasons.iter().map(|reason| format!("{}\n  → {}", reason.get(..59).unwrap_or(reason), cause(reason))).collect();
         insta::assert_snapshot!(table.join("\n"), @r"
         CannotPullContainerError: pull image manifest has been retri
           → the image does not exist, or the execution role may not pull it: check name, tag and the role's permissions

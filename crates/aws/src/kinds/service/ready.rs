@@ -8,12 +8,7 @@ use super::spec::ServiceSpec;
 use super::{Service, tasks};
 
 /// Adds outputs and the line of evidence.
-pub fn describe(
-    observed: Observed<ServiceSpec>,
-    want: &ServiceSpec,
-    task: &Task,
-    interface: Option<&Interface>,
-) -> Observed<ServiceSpec> {
+pub fn describe(observed: Observed<ServiceSpec>, want: &ServiceSpec, task: &Task, interface: Option<&Interface>) -> Observed<ServiceSpec> {
     let mut observed = observed.output("taskArn", task.task_arn().unwrap_or_default());
     let (public, private) = (interface.and_then(|i| i.public_ip.clone()), interface.and_then(|i| i.private_ip.clone()));
     for (name, ip) in [("publicIp", public), ("privateIp", private)] {
