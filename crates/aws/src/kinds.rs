@@ -9,7 +9,9 @@ use crate::policy::Action;
 
 pub mod bucket;
 pub mod cluster;
+pub mod file_system;
 pub mod log_group;
+pub mod repository;
 pub mod role;
 pub mod secret;
 pub mod security_group;
@@ -27,7 +29,9 @@ pub fn all_with_probe(aws: &Arc<Aws>, probe: Option<service::Probe>) -> Vec<Arc<
     vec![
         Arc::new(bucket::Bucket { aws: aws.clone() }),
         Arc::new(cluster::Cluster { aws: aws.clone() }),
+        Arc::new(file_system::FileSystem { aws: aws.clone() }),
         Arc::new(log_group::LogGroup { aws: aws.clone() }),
+        Arc::new(repository::Repository { aws: aws.clone() }),
         Arc::new(role::Role { aws: aws.clone() }),
         Arc::new(secret::Secret { aws: aws.clone() }),
         Arc::new(security_group::SecurityGroup::new(aws.clone())),
@@ -44,11 +48,16 @@ pub fn all_with_probe(aws: &Arc<Aws>, probe: Option<service::Probe>) -> Vec<Arc<
 pub fn actions(kind: &str) -> &'static [Action] {
     match kind {
         "Bucket" => bucket::ACTIONS,
+        "Cluster" => cluster::ACTIONS,
+        "FileSystem" => file_system::ACTIONS,
         "LogGroup" => log_group::ACTIONS,
+        "Repository" => repository::ACTIONS,
         "Role" => role::ACTIONS,
         "Secret" => secret::ACTIONS,
         "SecurityGroup" => security_group::ACTIONS,
+        "Service" => service::ACTIONS,
         "Stack" => stack::ACTIONS,
+        "TaskDefinition" => task_definition::ACTIONS,
         _ => &[],
     }
 }

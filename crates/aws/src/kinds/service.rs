@@ -4,7 +4,7 @@
 mod canned;
 mod explain;
 mod managed;
-mod network;
+pub(crate) mod network;
 mod ready;
 mod spec;
 mod starts;

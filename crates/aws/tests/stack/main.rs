@@ -5,8 +5,11 @@
 mod support;
 
 mod bucket;
+mod file_system;
 mod identity;
 mod log_group;
+mod owned;
+mod repository;
 mod role;
 mod secret;
 mod security_group;
