@@ -1,5 +1,7 @@
 //! Where engine, AWS, data and jobs come together: the only file that names them all.
 
+mod policy;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use meteoctl_jobs as jobs;
 use serde_json::Value;
 
 pub use jobs::restore::Request as RestoreRequest;
+pub use policy::{Purpose, policy};
 
 use crate::cli::Global;
 use crate::config::{self, Config};

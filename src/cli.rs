@@ -105,6 +105,8 @@ pub enum Command {
     Graph(commands::graph::Arguments),
     /// Say what a kind is and what its fields mean
     Explain(commands::explain::Arguments),
+    /// Write the least IAM policy for exactly these documents
+    IamPolicy(commands::iam_policy::Arguments),
     /// Write the JSON Schema of all documents, for editors
     Schema,
     /// Write a starter folder

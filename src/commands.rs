@@ -5,14 +5,19 @@ pub mod destroy;
 pub mod drift;
 pub mod explain;
 pub mod graph;
+pub mod iam_policy;
 pub mod init;
 pub mod plan;
 pub mod restore;
 pub mod run;
+pub mod saved;
 pub mod schema;
+pub mod select;
 pub mod status;
 pub mod validate;
 pub mod words;
+
+use std::path::PathBuf;
 
 use meteoctl_engine::failure::{Failure, Outcome};
 
@@ -67,6 +72,7 @@ async fn dispatch(command: Command, desk: &Desk<'_>) -> Outcome<u8> {
         Command::Destroy(arguments) => destroy::run(desk, &arguments).await,
         Command::Graph(arguments) => graph::run(desk, &arguments).await,
         Command::Explain(arguments) => explain::run(desk, &arguments).await,
+        Command::IamPolicy(arguments) => iam_policy::run(desk, &arguments).await,
         Command::Schema => schema::run(desk).await,
         Command::Init(arguments) => init::run(desk, &arguments).await,
         Command::Completions(arguments) => Ok(words::completions(desk, &arguments)),
@@ -77,7 +83,12 @@ async fn dispatch(command: Command, desk: &Desk<'_>) -> Outcome<u8> {
 impl Desk<'_> {
     /// The documents, checked; their faults are told and answered with an exit code.
     pub async fn read(&self) -> Result<Checked, u8> {
-        app::read(&self.global.paths()).await.map_err(|faults| {
+        self.read_from(&self.global.paths()).await
+    }
+
+    /// The documents of these files and folders, checked.
+    pub async fn read_from(&self, paths: &[PathBuf]) -> Result<Checked, u8> {
+        app::read(paths).await.map_err(|faults| {
             self.view.faults(&faults);
             if faults.iter().all(|fault| fault.rule.is_some()) { POLICY } else { ERROR }
         })

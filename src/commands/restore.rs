@@ -9,7 +9,7 @@ use meteoctl_engine::run::{Settings, run as run_documents};
 use meteoctl_engine::step::Mode;
 use serde_json::Value;
 
-use super::{DONE, Desk, run::with_needs, usage};
+use super::{DONE, Desk, select::with_needs, usage};
 use crate::app::{RestoreRequest, Wishes};
 
 /// What restore takes.

@@ -3,13 +3,13 @@
 use clap::{Args, ValueEnum};
 use meteoctl_engine::document::Document;
 use meteoctl_engine::failure::{Failure, Outcome};
-use meteoctl_engine::graph::Graph;
 use meteoctl_engine::reference::Id;
 use meteoctl_engine::report::{Fate, Report};
 use meteoctl_engine::run::{Settings, converge, run as run_documents};
 use meteoctl_engine::step::Mode;
 
 use super::drift::DATA_KINDS;
+use super::select::with_needs;
 use super::{Desk, apply, usage};
 use crate::app::Wishes;
 
@@ -87,13 +87,6 @@ fn asked(documents: &[Document], arguments: &Arguments) -> Outcome<Vec<Id>> {
         None => Err(usage(format!("find {kind}/{name}"), "no document declares it", format!("the {kind} documents are {}", names()))),
     };
     arguments.names.iter().map(find).collect()
-}
-
-/// The documents asked for and everything they need, in their old order.
-pub fn with_needs(documents: Vec<Document>, asked: &[Id]) -> Vec<Document> {
-    let starts = documents.iter().enumerate().filter(|(_, document)| asked.contains(&document.id)).map(|(index, _)| index);
-    let wanted = Graph::new(&documents).closure(starts);
-    documents.into_iter().enumerate().filter(|(index, _)| wanted.contains(index)).map(|(_, document)| document).collect()
 }
 
 /// Fails when infrastructure that the job needs is not as declared.

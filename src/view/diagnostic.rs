@@ -21,6 +21,7 @@ pub fn text(faults: &[Diagnostic]) -> String {
         if count == 1 { "fault" } else { "faults" },
         match refused {
             0 => String::new(),
+            refused if refused == count => ", refused by policy".to_owned(),
             refused => format!(", {refused} of them refused by policy"),
         }
     );

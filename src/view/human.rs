@@ -49,6 +49,7 @@ pub fn result(report: &Report, verbose: bool) -> String {
     );
     let _ = match report.converged {
         Some(true) => writeln!(text, "{GREEN}Converged: a fresh look at everything found nothing to do.{GREEN:#}"),
+        Some(false) if report.has_failures() => writeln!(text, "{RED}Not converged: see what failed above, then run apply again.{RED:#}"),
         Some(false) => writeln!(text, "{RED}Not converged: there is still something to do; run apply again.{RED:#}"),
         None => Ok(()),
     };
@@ -89,7 +90,10 @@ fn is_quiet(line: &Line) -> bool {
 
 fn document(line: &Line, verbose: bool) -> String {
     let (style, mark, verb) = sign(&line.fate);
-    let mut text = format!("{style}{mark} {verb}{style:#} {}", line.id);
+    let mut text = match verb {
+        "" => format!("{style}{mark}{style:#} {}", line.id),
+        verb => format!("{style}{mark} {verb}{style:#} {}", line.id),
+    };
     if verbose && let Some(note) = &line.note {
         let _ = write!(text, "  {DIM}{note}{DIM:#}");
     }
@@ -117,7 +121,7 @@ fn sign(fate: &Fate) -> (Style, char, &'static str) {
         Fate::Updated { .. } => (YELLOW, '~', "updated"),
         Fate::WouldDelete => (RED, '-', "remove"),
         Fate::Deleted => (RED, '-', "removed"),
-        Fate::Later { .. } => (YELLOW, '?', "decide"),
+        Fate::Later { .. } => (YELLOW, '?', ""),
         Fate::Settling { .. } => (YELLOW, '…', "settling"),
         Fate::Failed { .. } => (RED, '!', "failed"),
         Fate::Blocked { .. } => (RED, '✗', "blocked"),

@@ -52,16 +52,42 @@ fn a_plan_names_every_field() {
         line("Service", "mongodb", Fate::Blocked { by: Id::new("LogGroup", "logs") }),
         ignored,
     ];
-    insta::assert_snapshot!(plain(&plan(&report(lines, None), false)), @"");
+    insta::assert_snapshot!(plain(&plan(&report(lines, None), false)), @r"
+    ~ update Bucket/p8-meteo
+        /versioning: Suspended → Enabled
+        /tags/team: old → none
+        /backup: due since 2024-10-05 03:00
+    + create Cluster/p8
+    ? Collection/weather  after Service/mongodb
+    ! failed LogGroup/logs  cannot read the bucket p8-meteo
+        cause: AccessDenied
+        cause: no policy allows it
+        next: see `meteoctl iam-policy`
+    ✗ blocked Service/mongodb  by LogGroup/logs
+    = in sync Role/p8
+        /description: differs, ignored by its document
+    Plan: 2 to create, 1 to change, 1 failed, 1 blocked, 2 in sync.
+    ");
 }
 
 #[test]
 fn a_result_carries_its_proof_and_its_receipt() {
     let lines = vec![line("Bucket", "p8-meteo", Fate::Created), line("Stack", "p8", Fate::InSync)];
-    insta::assert_snapshot!(plain(&result(&report(lines, Some(true)), true)), @"");
+    insta::assert_snapshot!(plain(&result(&report(lines, Some(true)), true)), @r"
+    + created Bucket/p8-meteo
+    = in sync Stack/p8
+    Done: 1 created, 0 changed, 0 failed, 1 in sync.
+    Converged: a fresh look at everything found nothing to do.
+    Receipt: spec 0123456789ab, 0 reading and 0 writing calls, 1 min 1 s
+    ");
 }
 
 #[test]
 fn a_failure_says_what_why_and_what_next() {
-    insta::assert_snapshot!(plain(&failure(&trouble())), @"");
+    insta::assert_snapshot!(plain(&failure(&trouble())), @r"
+    error: cannot read the bucket p8-meteo
+      cause: AccessDenied
+      cause: no policy allows it
+      next: see `meteoctl iam-policy`
+    ");
 }

@@ -1,0 +1,58 @@
+//! Which permissions the documents need.
+
+use std::collections::BTreeSet;
+
+use meteoctl_aws::kinds::actions;
+use meteoctl_aws::policy::{Phase, Place, Policy};
+use meteoctl_engine::document::Document;
+use meteoctl_engine::graph::STACK;
+use serde_json::Value;
+
+/// What a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Looking.
+    Plan,
+    /// Making and changing, jobs included.
+    Apply,
+    /// Data work alone.
+    Jobs,
+    /// Removing.
+    Destroy,
+}
+
+/// A policy, and what it does not cover.
+pub struct Permissions {
+    /// The IAM policy document.
+    pub document: Value,
+    /// Kinds whose calls are not known.
+    pub unknown: Vec<String>,
+}
+
+/// The least policy that serves these documents.
+pub fn policy(documents: &[Document], purpose: Purpose, account: Option<&str>) -> Permissions {
+    let phases: &[Phase] = match purpose {
+        Purpose::Plan => &[Phase::Plan],
+        Purpose::Apply => &[Phase::Plan, Phase::Apply, Phase::Job],
+        Purpose::Jobs => &[Phase::Plan, Phase::Job],
+        Purpose::Destroy => &[Phase::Plan, Phase::Delete],
+    };
+    let place = place(documents, account);
+    let mut policy = Policy::default();
+    let mut unknown = BTreeSet::new();
+    for document in documents {
+        let actions = actions(&document.id.kind);
+        if actions.is_empty() {
+            unknown.insert(document.id.kind.clone());
+        }
+        policy.add(actions, phases, &document.meta, &document.spec, &place);
+    }
+    Permissions { document: policy.document(), unknown: unknown.into_iter().collect() }
+}
+
+fn place(documents: &[Document], account: Option<&str>) -> Place {
+    let stack = documents.iter().find(|document| document.id.kind == STACK);
+    let said = |field: &str| stack.and_then(|stack| stack.spec.get(field)).and_then(Value::as_str);
+    // `*` stands for any account or region in an ARN.
+    Place { account: said("accountId").or(account).unwrap_or("*").to_owned(), region: said("region").unwrap_or("*").to_owned() }
+}
