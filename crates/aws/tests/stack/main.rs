@@ -5,6 +5,8 @@
 mod support;
 
 mod bucket;
+mod cluster;
+mod compute;
 mod file_system;
 mod identity;
 mod log_group;
@@ -13,3 +15,5 @@ mod repository;
 mod role;
 mod secret;
 mod security_group;
+mod service;
+mod task_definition;
