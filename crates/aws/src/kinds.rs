@@ -10,7 +10,9 @@ use crate::policy::Action;
 pub mod alarm;
 pub mod bucket;
 pub mod cluster;
+pub mod file_system;
 pub mod log_group;
+pub mod repository;
 pub mod role;
 pub mod schedule;
 pub mod secret;
@@ -27,15 +29,12 @@ pub fn all(aws: &Arc<Aws>) -> Vec<Arc<dyn AnyKind>> {
 /// The same; with a probe, a Service is ready only when what runs in it answers.
 pub fn all_with_probe(aws: &Arc<Aws>, probe: Option<service::Probe>) -> Vec<Arc<dyn AnyKind>> {
     vec![
-        Arc::new(bucket::Bucket { aws: aws.clone() }),
-        Arc::new(cluster::Cluster { aws: aws.clone() }),
         Arc::new(alarm::Alarm { aws: aws.clone() }),
         Arc::new(bucket::Bucket { aws: aws.clone() }),
         Arc::new(cluster::Cluster { aws: aws.clone() }),
-        Arc::new(role::Role { aws: aws.clone() }),
-        Arc::new(schedule::Schedule { aws: aws.clone() }),
-        Arc::new(secret::Secret { aws: aws.clone() }),
+        Arc::new(file_system::FileSystem { aws: aws.clone() }),
         Arc::new(log_group::LogGroup { aws: aws.clone() }),
+        Arc::new(repository::Repository { aws: aws.clone() }),
         Arc::new(role::Role { aws: aws.clone() }),
         Arc::new(schedule::Schedule { aws: aws.clone() }),
         Arc::new(secret::Secret { aws: aws.clone() }),
@@ -44,7 +43,6 @@ pub fn all_with_probe(aws: &Arc<Aws>, probe: Option<service::Probe>) -> Vec<Arc<
             Some(probe) => service::Service::new(aws.clone()).with_probe(probe),
             None => service::Service::new(aws.clone()),
         }),
-        Arc::new(service::Service::new(aws.clone())),
         Arc::new(stack::Stack { aws: aws.clone() }),
         Arc::new(task_definition::TaskDefinition { aws: aws.clone() }),
     ]
@@ -56,10 +54,9 @@ pub fn actions(kind: &str) -> &'static [Action] {
         "Alarm" => alarm::ACTIONS,
         "Bucket" => bucket::ACTIONS,
         "Cluster" => cluster::ACTIONS,
-        "Role" => role::ACTIONS,
-        "Schedule" => schedule::ACTIONS,
-        "Secret" => secret::ACTIONS,
+        "FileSystem" => file_system::ACTIONS,
         "LogGroup" => log_group::ACTIONS,
+        "Repository" => repository::ACTIONS,
         "Role" => role::ACTIONS,
         "Schedule" => schedule::ACTIONS,
         "Secret" => secret::ACTIONS,
