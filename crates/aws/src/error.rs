@@ -128,6 +128,7 @@ where
                 (true, true) => format!("HTTP status {}", answer.raw().status().as_u16()),
             }
         }
+        SdkError::ResponseError(answer) => format!("HTTP status {}, with an answer that cannot be read", answer.raw().status().as_u16()),
         other => DisplayErrorContext(other).to_string(),
     }
 }

@@ -14,5 +14,6 @@ pub mod iam_document;
 pub mod kinds;
 pub mod logs;
 pub mod operator_ip;
+pub mod owned;
 pub mod policy;
 pub mod tags;

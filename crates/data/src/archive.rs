@@ -35,6 +35,9 @@ pub enum ArchiveError {
     /// The bytes do not follow the grammar.
     #[error("the archive is damaged: {0}")]
     Damaged(String),
+    /// The encryption cannot be opened.
+    #[error("the archive cannot be opened with this key: {0}")]
+    Sealed(String),
     /// A namespace's checksum is not that of its documents.
     #[error("checksum of {namespace} is {computed:#018x}, the archive says {stated:#018x}")]
     Checksum {

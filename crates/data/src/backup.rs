@@ -8,6 +8,7 @@ mod manifest;
 mod pump;
 mod retention;
 mod run;
+mod seal;
 mod sink;
 mod verify;
 
@@ -17,8 +18,9 @@ pub use look::{BackupState, Listed, list, look};
 pub use manifest::{BackupManifest, CollectionRecord, Consistency, DRILL_SUFFIX, MANIFEST_SUFFIX, key_at, time_of};
 pub use retention::expire;
 pub use run::{BackupOutcome, Phase, run};
+pub use seal::{EncryptionKey, SEALED_SUFFIX};
 pub use verify::{Verified, check_archive};
-pub(crate) use verify::{agree, documents, open_archive, spool};
+pub(crate) use verify::{agree, documents, key_for, open_archive, spool};
 
 use crate::schedule::Schedule;
 
@@ -37,6 +39,8 @@ pub struct BackupSpec {
     pub keep_last: Option<usize>,
     /// Gzip level, 1 (fast) to 9 (small).
     pub level: u32,
+    /// Seals archives on our side of the network; `None` leaves them as gzip.
+    pub encryption: Option<EncryptionKey>,
     /// Time allowed for reading and uploading.
     pub dump_deadline: Duration,
     /// Time allowed for reading back and verifying.
@@ -53,6 +57,7 @@ impl BackupSpec {
             schedule: None,
             keep_last: None,
             level: 3,
+            encryption: None,
             dump_deadline: Duration::from_secs(3600),
             verify_deadline: Duration::from_secs(3600),
         }

@@ -64,6 +64,7 @@ impl Block {
     /// Lines of `text`, counted from `first_line`.
     pub fn read(contract: &Contract, corrections: Option<&Corrections>, text: &[u8], first_line: u64) -> Block {
         let mut block = Block::default();
+        let mut order = fast::Order::default();
         let mut line_number = first_line;
         let mut rest = text;
         while !rest.is_empty() {
@@ -71,7 +72,7 @@ impl Block {
             let (line, behind) = rest.split_at(end);
             match corrections.and_then(|corrections| corrections.apply(line, line_number)) {
                 Some(corrected) => careful::line(contract, &corrected, line_number, &mut block),
-                None if fast::line(contract, line, &mut block) => {}
+                None if fast::line(contract, line, &mut order, &mut block) => {}
                 None => careful::line(contract, line, line_number, &mut block),
             }
             rest = behind.get(1..).unwrap_or_default();
@@ -100,7 +101,7 @@ impl Block {
 /// Whether a line is one the fast path reads. For tests and benchmarks.
 #[doc(hidden)]
 pub fn takes_fast_path(contract: &Contract, line: &[u8]) -> bool {
-    fast::line(contract, line, &mut Block::default())
+    fast::line(contract, line, &mut fast::Order::default(), &mut Block::default())
 }
 
 /// Where a row stands.

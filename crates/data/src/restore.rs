@@ -15,11 +15,12 @@ use serde::Serialize;
 pub(crate) use fill::is_temporary;
 pub use plan::{Check, Planned, check};
 
+use crate::backup::EncryptionKey;
 use crate::mongo::{DatabaseError, Server};
 use crate::store::Store;
 
 /// What to restore, and where to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RestoreSpec {
     /// Key of the archive, `….gz`.
     pub key: String,
@@ -31,6 +32,8 @@ pub struct RestoreSpec {
     pub replace: bool,
     /// Check everything, write nothing.
     pub dry_run: bool,
+    /// Opens a sealed archive, `….gz.age`.
+    pub encryption: Option<EncryptionKey>,
     /// How many batches are on their way at once; 1 to 16.
     pub connections: usize,
 }
@@ -38,7 +41,7 @@ pub struct RestoreSpec {
 impl RestoreSpec {
     /// The whole archive into the database it came from, replacing nothing.
     pub fn new(key: impl Into<String>) -> Self {
-        RestoreSpec { key: key.into(), collection: None, into: None, replace: false, dry_run: false, connections: 3 }
+        RestoreSpec { key: key.into(), collection: None, into: None, replace: false, dry_run: false, encryption: None, connections: 3 }
     }
 }
 

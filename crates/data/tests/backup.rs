@@ -4,7 +4,7 @@ mod support;
 
 use bson::doc;
 use chrono::{DateTime, Utc};
-use meteoctl_data::backup::{self, BackupSpec, Consistency, list, look};
+use meteoctl_data::backup::{self, BackupSpec, Consistency, EncryptionKey, list, look};
 use meteoctl_data::restore::drill::{self, DrillSpec};
 use meteoctl_data::restore::{self, RestoreSpec};
 use meteoctl_data::schedule::Schedule;
@@ -145,7 +145,7 @@ async fn a_drill_restores_on_a_scratch_server_and_leaves_evidence() {
     let scratch = Fixture::new().await;
     furnish(&fixture).await;
     let store = Memory::new();
-    let drills = DrillSpec { prefix: PREFIX.into(), database: fixture.database.clone(), every_days: 7 };
+    let drills = DrillSpec { prefix: PREFIX.into(), database: fixture.database.clone(), every_days: 7, encryption: None };
     let now = at("2026-01-05T14:06:15Z");
     let state = drill::look(&store, &drills, now).await.unwrap();
     assert_eq!((state.due, state.loss_seconds, state.restore_seconds), (None, None, None), "nothing to drill, nothing known");
@@ -200,4 +200,34 @@ async fn time_series_are_refused_by_name() {
     // Others of the same database can still be backed up.
     let spec = BackupSpec { collections: vec!["strict".into()], ..spec };
     assert_eq!(backup::run(&fixture.server, &spec, &Memory::new(), Utc::now(), &|_| {}).await.unwrap().manifest.documents, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_backup_opens_with_its_key_only() {
+    let fixture = Fixture::new().await;
+    furnish(&fixture).await;
+    let store = Memory::new();
+    let key = EncryptionKey::generate();
+    let spec = BackupSpec { encryption: Some(key.clone()), ..BackupSpec::new(&fixture.database, PREFIX) };
+    let manifest = backup::run(&fixture.server, &spec, &store, at("2026-01-05T14:06:15Z"), &|_| {}).await.unwrap().manifest;
+    assert_eq!(manifest.archive, "p8-backups/mongodb/mongodb_backup_2026-01-05_14-06-15.gz.age");
+    assert_eq!(manifest.encryption.as_deref(), Some(key.recipient().as_str()));
+    let bytes = read_all(&store, &manifest.archive, 1 << 30).await.unwrap();
+    assert!(bytes.starts_with(b"age-encryption.org/v1\n"));
+    assert_eq!(look(&store, &spec, at("2026-01-06T00:00:00Z")).await.unwrap().verified, 1);
+    for shown in [format!("{key:?}"), format!("{spec:?}"), serde_json::to_string(&manifest).unwrap()] {
+        assert!(!shown.contains("AGE-SECRET-KEY"), "{shown}");
+    }
+    let target = RestoreSpec { into: Some(format!("{}_copy", fixture.database)), ..RestoreSpec::new(&manifest.archive) };
+    let error = restore::run(&fixture.server, &target, &store, &|_| {}).await.unwrap_err();
+    assert!(error.story().contains("no key is given") && error.hint.is_some(), "{}", error.story());
+    let wrong = RestoreSpec { encryption: Some(EncryptionKey::generate()), ..target.clone() };
+    let error = restore::run(&fixture.server, &wrong, &store, &|_| {}).await.unwrap_err();
+    assert!(error.story().contains("cannot be opened with this key"), "{}", error.story());
+    // The key survives being kept as text.
+    let kept = EncryptionKey::parse(&format!("{}\n", key.secret())).unwrap();
+    let right = RestoreSpec { encryption: Some(kept), ..target };
+    assert_eq!(restore::run(&fixture.server, &right, &store, &|_| {}).await.unwrap().documents, 5001);
+    let error = EncryptionKey::parse("AGE-SECRET-KEY-1NONSENSE").unwrap_err();
+    assert!(!error.story().contains("NONSENSE"), "{}", error.story());
 }

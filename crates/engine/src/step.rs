@@ -226,14 +226,10 @@ async fn write(subject: &Subject<'_>, settings: &Settings, memory: &mut Memory, 
 /// Removes the thing once, then looks until it is gone.
 async fn remove(subject: &Subject<'_>, settings: &Settings, memory: &mut Memory, sight: &Sight) -> Option<Stepped> {
     if memory.written.is_some() {
-        return match pause(subject, settings, memory, "being removed".to_owned(), sight).await {
-            Some(_) => Some(Stepped::failed(
-                &Failure::rejected(format!("remove {}", subject.id))
-                    .because(Failure::rejected("it is still there after its grace time"))
-                    .hint("run destroy again"),
-            )),
-            None => None,
-        };
+        return pause(subject, settings, memory, "being removed".to_owned(), sight).await.map(|_| {
+            let still = Failure::rejected("it is still there after its grace time");
+            Stepped::failed(&Failure::rejected(format!("remove {}", subject.id)).because(still).hint("run destroy again"))
+        });
     }
     settings.tell(Event::Changing { id: subject.id.clone(), verb: "delete", fields: Vec::new() });
     let result = match settings.may_write().await {

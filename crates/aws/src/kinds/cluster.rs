@@ -12,7 +12,20 @@ use serde::{Deserialize, Serialize};
 use crate::client::Aws;
 use crate::ecs;
 use crate::error::{self, Cause};
+use crate::policy::Action;
 use crate::tags::{self, Tags};
+
+const CLUSTER: &str = "arn:{partition}:ecs:{region}:{account}:cluster/{name}";
+
+/// What each call needs.
+pub const ACTIONS: &[Action] = &[
+    Action::plan("ecs:DescribeClusters", CLUSTER),
+    Action::apply("ecs:CreateCluster", "*"),
+    Action::apply("ecs:TagResource", CLUSTER),
+    Action::apply("ecs:PutClusterCapacityProviders", CLUSTER).when("/capacityProviders"),
+    Action::apply("ecs:UpdateCluster", CLUSTER).when("/containerInsights"),
+    Action::delete("ecs:DeleteCluster", CLUSTER),
+];
 
 /// ECS clusters.
 pub struct Cluster {

@@ -21,6 +21,7 @@ use crate::tags::{self, Tags};
 use crate::{arn, exact};
 
 const GROUP: &str = "arn:{partition}:logs:{region}:{account}:log-group:{name}";
+const EVENTS: &str = "arn:{partition}:logs:{region}:{account}:log-group:{name}:*";
 const ANY_GROUP: &str = "arn:{partition}:logs:{region}:{account}:log-group:*";
 const GONE: &str = "ResourceNotFoundException";
 
@@ -40,6 +41,7 @@ pub const ACTIONS: &[Action] = &[
     Action::apply("logs:DisassociateKmsKey", GROUP).when("/kms"),
     Action::apply("logs:PutMetricFilter", GROUP).when("/metricFilters"),
     Action::apply("logs:DeleteMetricFilter", GROUP).when("/metricFilters"),
+    Action::job("logs:FilterLogEvents", EVENTS),
     Action::delete("logs:DeleteLogGroup", GROUP),
 ];
 

@@ -172,6 +172,9 @@ impl Secret {
     /// Creates the secret with value and tags in one call. One that waits for its deletion is brought back as it was.
     async fn create(&self, meta: &Meta, want: &SecretSpec) -> Outcome<()> {
         let doing = format!("create secret {}", meta.name);
+        if let Some(secret) = self.describe(&meta.name).await?.filter(|secret| secret.deleted_date().is_some()) {
+            return self.bring_back(meta, &tags_of(&secret)).await;
+        }
         let key = want.kms.as_ref().map(|key| key.output("arn")).transpose()?;
         let request = self
             .aws
@@ -184,13 +187,10 @@ impl Secret {
             .set_tags(Some(self.all_tags(meta, want)));
         match request.send().await {
             Ok(_) => Ok(()),
+            // A lost answer, or somebody else: the next look tells.
             Err(error) if error::is(&error, &["ResourceExistsException"]) => {
                 Err(Failure::transient(doing).because(Cause("it exists by now".into())))
             }
-            Err(error) if error::is(&error, &["InvalidRequestException"]) => match self.describe(&meta.name).await? {
-                Some(secret) if secret.deleted_date().is_some() => self.bring_back(meta, &tags_of(&secret)).await,
-                _ => Err(error::failure(doing, error)),
-            },
             Err(error) => Err(error::failure(doing, error)),
         }
     }

@@ -4,7 +4,7 @@
 mod canned;
 mod explain;
 mod managed;
-mod network;
+pub(crate) mod network;
 mod ready;
 mod spec;
 mod starts;
@@ -22,12 +22,36 @@ pub use self::spec::{Deployment, Durable, Launch, NamedStorage, NamedSubnets, Se
 use self::starts::Starts;
 use crate::client::Aws;
 use crate::error::Cause;
+use crate::policy::Action;
 
 /// Asks what runs in the task, at `host:port`, whether it answers. The failure says what was asked:
 /// `MongoDB does not answer yet`.
 pub type Probe = Arc<dyn Fn(String) -> BoxFuture<'static, Outcome<()>> + Send + Sync>;
 
 const NAME: &str = "Service";
+
+const TASKS: &str = "arn:{partition}:ecs:{region}:{account}:task/{/cluster}/*";
+const SERVICE: &str = "arn:{partition}:ecs:{region}:{account}:service/{/cluster}/{name}";
+
+/// What each call needs. RunTask and CreateService pass the roles of the task definition, which grants that itself.
+pub const ACTIONS: &[Action] = &[
+    Action::plan("ecs:ListTasks", "*"),
+    Action::plan("ecs:DescribeTasks", TASKS),
+    Action::plan("ecs:DescribeServices", SERVICE),
+    Action::plan("ecs:DescribeTaskDefinition", "*"),
+    Action::plan("ec2:DescribeNetworkInterfaces", "*"),
+    Action::plan("ec2:DescribeSubnets", "*"),
+    Action::plan("logs:GetLogEvents", "arn:{partition}:logs:{region}:{account}:log-group:*"),
+    Action::apply("ecs:RunTask", "arn:{partition}:ecs:{region}:{account}:task-definition/{/taskDefinition}:*"),
+    Action::apply("ecs:StopTask", TASKS),
+    Action::apply("ecs:CreateService", SERVICE),
+    Action::apply("ecs:UpdateService", SERVICE),
+    Action::apply("ecs:DeleteService", SERVICE),
+    Action::apply("ecs:TagResource", TASKS),
+    Action::apply("ecs:TagResource", SERVICE),
+    Action::delete("ecs:StopTask", TASKS),
+    Action::delete("ecs:DeleteService", SERVICE),
+];
 
 /// Tasks kept running.
 pub struct Service {

@@ -21,12 +21,28 @@ pub use self::spec::{Architecture, Container, HealthCheck, Logs, MountPoint, Tas
 use crate::client::Aws;
 use crate::ecs;
 use crate::error::{self, Cause};
+use crate::policy::Action;
 use crate::tags::{self, Tags};
 
 /// Tag that holds the digest of the wish a revision was registered from.
 const DIGEST: &str = "meteoctl:digest";
 /// How many revisions back we look for one of ours when the latest carries no tags.
 const LOOK_BACK: usize = 10;
+
+const REVISIONS: &str = "arn:{partition}:ecs:{region}:{account}:task-definition/{name}:*";
+
+/// What each call needs. Looking at and deregistering task definitions know no resource in IAM.
+pub const ACTIONS: &[Action] = &[
+    Action::plan("ecs:DescribeTaskDefinition", "*"),
+    Action::plan("ecs:ListTaskDefinitions", "*"),
+    Action::apply("ecs:RegisterTaskDefinition", REVISIONS),
+    Action::apply("ecs:RegisterTaskDefinition", "arn:{partition}:iam::{account}:role/{/executionRole}")
+        .needs("iam:PassRole")
+        .when("/executionRole"),
+    Action::apply("ecs:RegisterTaskDefinition", "arn:{partition}:iam::{account}:role/{/taskRole}").needs("iam:PassRole").when("/taskRole"),
+    Action::apply("ecs:TagResource", REVISIONS),
+    Action::delete("ecs:DeregisterTaskDefinition", "*"),
+];
 
 /// ECS task definitions.
 pub struct TaskDefinition {

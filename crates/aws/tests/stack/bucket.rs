@@ -21,7 +21,10 @@ fn reference() -> Value {
 
 #[tokio::test]
 async fn converges_on_moto() {
-    converges(Backend::Moto, reference()).await;
+    // Moto does not tell how many earlier versions a rule keeps.
+    let mut spec = reference();
+    spec["lifecycle"][1].as_object_mut().expect("a rule").remove("noncurrentKeep");
+    converges(Backend::Moto, spec).await;
 }
 
 #[tokio::test]
@@ -56,7 +59,7 @@ async fn converges(backend: Backend, spec: Value) {
 
     aws.s3.delete_bucket_lifecycle().bucket(&name).send().await.expect("lifecycle");
     bucket.repairs(&["/lifecycle/backups", "/lifecycle/uploads"], &["S3:PutBucketLifecycleConfiguration"]).await;
-    hidden_setting(&bucket, &name).await;
+    hidden_setting(&bucket, &name, backend).await;
 
     let kms = s3::ServerSideEncryptionByDefault::builder().sse_algorithm(s3::ServerSideEncryption::AwsKms).build().expect("a default");
     let rule = s3::ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(kms).build();
@@ -78,13 +81,16 @@ async fn converges(backend: Backend, spec: Value) {
 }
 
 /// A setting added to a rule of ours is seen although the wish leaves it out.
-async fn hidden_setting(bucket: &Subject, name: &str) {
+async fn hidden_setting(bucket: &Subject, name: &str, backend: Backend) {
+    let keep = (backend == Backend::LocalStack).then_some(3);
     let rule = |id: &str| s3::LifecycleRule::builder().id(id).status(s3::ExpirationStatus::Enabled);
     let abort = s3::AbortIncompleteMultipartUpload::builder().days_after_initiation(1).build();
     let backups = rule("backups")
         .filter(s3::LifecycleRuleFilter::builder().prefix("p8-backups/mongodb/").build())
         .expiration(s3::LifecycleExpiration::builder().days(90).build())
-        .noncurrent_version_expiration(s3::NoncurrentVersionExpiration::builder().noncurrent_days(30).newer_noncurrent_versions(3).build());
+        .noncurrent_version_expiration(
+            s3::NoncurrentVersionExpiration::builder().noncurrent_days(30).set_newer_noncurrent_versions(keep).build(),
+        );
     let uploads = rule("uploads")
         .filter(s3::LifecycleRuleFilter::builder().prefix("").build())
         .abort_incomplete_multipart_upload(abort)

@@ -5,8 +5,15 @@
 mod support;
 
 mod bucket;
+mod cluster;
+mod compute;
+mod file_system;
 mod identity;
 mod log_group;
+mod owned;
+mod repository;
 mod role;
 mod secret;
 mod security_group;
+mod service;
+mod task_definition;

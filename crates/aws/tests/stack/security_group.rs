@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, SecurityGroupRuleDescription, UserIdGroupPair};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, UserIdGroupPair};
 use meteoctl_aws::client::Aws;
 use serde_json::{Value, json};
 
@@ -68,12 +68,10 @@ async fn only_the_description_of_a_rule_changes() {
     let id = group.converge().await.outputs["id"].as_str().expect("an id").to_owned();
     group.spec["ingress"][0]["description"] = json!("operator at home");
     group.repairs(&["/ingress"], &["EC2:UpdateSecurityGroupRuleDescriptionsIngress"]).await;
-    let by_group = Filter::builder().name("group-id").values(&id).build();
-    let rules = aws.ec2.describe_security_group_rules().filters(by_group).send().await.expect("rules");
-    let theirs = rules.security_group_rules().iter().find(|rule| rule.description() == Some("office")).expect("a rule");
-    let text = SecurityGroupRuleDescription::builder().security_group_rule_id(theirs.security_group_rule_id().unwrap_or_default());
+    let office = IpPermission::builder().ip_protocol("tcp").from_port(27017).to_port(27017);
+    let office = office.ip_ranges(IpRange::builder().cidr_ip("198.51.100.9/32").description("changed by hand").build()).build();
     let request = aws.ec2.update_security_group_rule_descriptions_ingress().group_id(&id);
-    request.security_group_rule_descriptions(text.description("changed by hand").build()).send().await.expect("described");
+    request.ip_permissions(office).send().await.expect("described");
     group.repairs(&["/ingress"], &["EC2:UpdateSecurityGroupRuleDescriptionsIngress"]).await;
 }
 

@@ -6,6 +6,11 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use chrono::NaiveDate;
 use meteoctl_aws::client::{Aws, StackIdentity};
@@ -43,6 +48,27 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
+/// Tells Moto which account a request is made in. LocalStack reads it from the access key.
+#[derive(Debug, Clone)]
+struct InAccount<T> {
+    inner: T,
+    account: String,
+}
+
+impl HttpClient for InAccount<SharedHttpClient> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(InAccount { inner, account: self.account.clone() })
+    }
+}
+
+impl HttpConnector for InAccount<SharedHttpConnector> {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        request.headers_mut().insert("x-moto-account-id", self.account.clone());
+        self.inner.call(request)
+    }
+}
+
 /// Clients of a fresh, empty account on a backend; `None`, and a line that says so, when no stack is up.
 pub async fn aws(backend: Backend) -> Option<Arc<Aws>> {
     aws_in(backend, "eu-west-3").await
@@ -55,9 +81,11 @@ pub async fn aws_in(backend: Backend, region: &str) -> Option<Arc<Aws>> {
         Backend::Moto => moto.clone(),
         Backend::LocalStack => url("METEOCTL_TEST_LOCALSTACK_URL")?,
     };
+    let account = account();
     let loaded = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
-        .credentials_provider(Credentials::new(account(), "test", None, None, "test"))
+        .credentials_provider(Credentials::new(&account, "test", None, None, "test"))
+        .http_client(InAccount { inner: aws_smithy_http_client::Builder::new().build_http(), account })
         .load()
         .await;
     let config = loaded.into_builder().service_config(Endpoints { common, moto }).build();
@@ -78,7 +106,7 @@ fn url(variable: &str) -> Option<String> {
     url
 }
 
-/// 12 random digits: both emulators take such an access key for the account, so tests do not see each other.
+/// 12 random digits: an account of its own for each test, so that they do not see each other.
 pub fn account() -> String {
     format!("{:012}", rand::random_range(100_000_000_000_u64..1_000_000_000_000))
 }

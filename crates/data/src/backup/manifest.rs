@@ -35,6 +35,9 @@ pub struct BackupManifest {
     pub documents: u64,
     /// Whether the documents are those of one instant.
     pub consistency: Consistency,
+    /// Public half of the key that sealed the archive, `age1…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<String>,
     /// Version of the server.
     pub server_version: String,
     /// When reading began.
@@ -87,9 +90,10 @@ pub fn key_at(prefix: &str, at: DateTime<Utc>) -> String {
     format!("{prefix}{STEM}{}.gz", at.trunc_subsecs(0).format(FORM))
 }
 
-/// When the backup of this key was begun; `None` for other names.
+/// When the backup of this key (`….gz` or, sealed, `….gz.age`) was begun; `None` for other names.
 pub fn time_of(key: &str) -> Option<DateTime<Utc>> {
     let name = key.rsplit('/').next()?;
+    let name = name.strip_suffix(super::SEALED_SUFFIX).unwrap_or(name);
     let time = name.strip_prefix(STEM)?.strip_suffix(".gz")?;
     Some(NaiveDateTime::parse_from_str(time, FORM).ok()?.and_utc())
 }

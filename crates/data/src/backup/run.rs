@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::manifest::{BackupManifest, MANIFEST_SUFFIX, VERSION, key_at};
-use super::{BackupSpec, pump, retention, sink, verify};
+use super::{BackupSpec, EncryptionKey, SEALED_SUFFIX, pump, retention, sink, verify};
 use crate::mongo::{DatabaseError, Server};
 use crate::store::Store;
 
@@ -57,7 +57,7 @@ pub async fn run(
     let mut manifest = within(spec.dump_deadline, "dump and upload", dumping).await?;
     progress(Phase::Verifying);
     let began = Instant::now();
-    let checked = within(spec.verify_deadline, "read back and verify", prove(store, &manifest)).await;
+    let checked = within(spec.verify_deadline, "read back and verify", prove(store, &manifest, spec.encryption.as_ref())).await;
     if let Err(error) = checked {
         // What does not verify must not lie about; without a manifest it is not listed in any case.
         if let Err(removal) = store.delete(&key).await {
@@ -78,7 +78,10 @@ pub async fn run(
 async fn free_key(store: &dyn Store, spec: &BackupSpec, now: DateTime<Utc>) -> Result<String, DatabaseError> {
     let mut at = now;
     loop {
-        let key = key_at(&spec.prefix, at);
+        let mut key = key_at(&spec.prefix, at);
+        if spec.encryption.is_some() {
+            key.push_str(SEALED_SUFFIX);
+        }
         if store.head(&key).await?.is_none() {
             return Ok(key);
         }
@@ -100,7 +103,7 @@ async fn dump(
     let (sender, pieces) = mpsc::channel(2);
     let told = |done, total| progress(Phase::Dumping { done, total });
     let pumping = pump::pump(server, work, sender, &told);
-    let uploading = sink::upload(store, key, pieces, spec.level);
+    let uploading = sink::upload(store, key, pieces, spec);
     let (pumped, uploaded) = tokio::join!(pumping, uploading);
     // If the upload failed, the pump only noticed that nobody takes its pieces: the upload's error is the cause.
     let (upload, sent) = match (&pumped, uploaded) {
@@ -124,6 +127,7 @@ async fn dump(
         documents: collections.iter().map(|collection| collection.digest.count).sum(),
         collections,
         consistency,
+        encryption: spec.encryption.as_ref().map(EncryptionKey::recipient),
         server_version,
         started_at: now.trunc_subsecs(0),
         verified_at: now,
@@ -132,8 +136,8 @@ async fn dump(
     })
 }
 
-async fn prove(store: &dyn Store, manifest: &BackupManifest) -> Result<(), DatabaseError> {
-    let verified = verify::check_archive(store, &manifest.archive).await?;
+async fn prove(store: &dyn Store, manifest: &BackupManifest, encryption: Option<&EncryptionKey>) -> Result<(), DatabaseError> {
+    let verified = verify::check_archive(store, &manifest.archive, encryption).await?;
     verify::agree(&verified, manifest).map_err(|why| DatabaseError::rejected(format!("verify {}/{}", store.name(), manifest.archive), why))
 }
 

@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::BackupSpec;
+use super::seal::Sealer;
 use crate::archive::gzip;
 use crate::mongo::DatabaseError;
 use crate::store::{Store, Upload};
@@ -26,8 +28,11 @@ pub(super) async fn upload(
     store: &dyn Store,
     key: &str,
     mut pieces: mpsc::Receiver<Vec<u8>>,
-    level: u32,
+    spec: &BackupSpec,
 ) -> Result<(Box<dyn Upload>, Uploaded), DatabaseError> {
+    let level = spec.level;
+    let sealing = |error| DatabaseError::caused("encrypt the backup", error);
+    let mut sealer = Sealer::new(spec.encryption.as_ref()).map_err(sealing)?;
     let mut upload = store.upload(key, Default::default()).await?;
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     let mut pending: VecDeque<JoinHandle<std::io::Result<Vec<u8>>>> = VecDeque::new();
@@ -43,10 +48,15 @@ pub(super) async fn upload(
         let Some(next) = pending.pop_front() else { break };
         let member = next.await.map_err(|error| DatabaseError::caused("compress the backup", error))?;
         let member = member.map_err(|error| DatabaseError::caused("compress the backup", error))?;
-        hash.update(&member);
-        bytes += member.len() as u64;
-        upload.write(Bytes::from(member)).await?;
+        let sealed = sealer.seal(member).map_err(sealing)?;
+        hash.update(&sealed);
+        bytes += sealed.len() as u64;
+        upload.write(Bytes::from(sealed)).await?;
     }
+    let last = sealer.finish().map_err(sealing)?;
+    hash.update(&last);
+    bytes += last.len() as u64;
+    upload.write(Bytes::from(last)).await?;
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((upload, Uploaded { bytes, sha256 }))
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::manifest::BackupManifest;
+use super::{EncryptionKey, SEALED_SUFFIX};
 use crate::archive::{ArchiveError, Piece, Prelude, Reader, gzip};
 use crate::document::SetDigest;
 use crate::mongo::DatabaseError;
@@ -73,18 +74,39 @@ pub(crate) async fn spool(store: &dyn Store, key: &str) -> Result<(Spool, impl F
     Ok((Spool { chunks, current: Bytes::new(), hash: Sha256::new(), bytes: 0 }, feeding))
 }
 
-/// Opens the archive inside a gzip stream.
-pub(crate) fn open_archive<R: Read>(input: R) -> Result<(Prelude, Reader<impl Read>), ArchiveError> {
-    Reader::open(gzip::reader(input))
+/// Opens the archive inside a gzip stream, which may be sealed.
+pub(crate) fn open_archive<'a, R: Read + 'a>(
+    input: R,
+    key: Option<&EncryptionKey>,
+) -> Result<(Prelude, Reader<impl Read + 'a>), ArchiveError> {
+    let opened: Box<dyn Read + 'a> = match key {
+        Some(key) => key.open(input)?,
+        None => Box::new(input),
+    };
+    Reader::open(gzip::reader(opened))
 }
 
-/// Reads the whole archive: gzip, grammar, checksums, counts, digests. Needs no manifest.
+/// The key a sealed archive needs, none for others.
+///
+/// # Errors
+/// A sealed archive without a key.
+pub(crate) fn key_for(archive: &str, key: Option<&EncryptionKey>) -> Result<Option<EncryptionKey>, DatabaseError> {
+    match (archive.ends_with(SEALED_SUFFIX), key) {
+        (true, None) => Err(DatabaseError::rejected(format!("open {archive}"), "it is encrypted, and no key is given")
+            .with_hint("name the Secret that holds the key of the Backup (AGE-SECRET-KEY-1…)")),
+        (true, Some(key)) => Ok(Some(key.clone())),
+        (false, _) => Ok(None),
+    }
+}
+
+/// Reads the whole archive: encryption, gzip, grammar, checksums, counts, digests. Needs no manifest.
 ///
 /// # Errors
 /// Anything that is not right, with what was found.
-pub async fn check_archive(store: &dyn Store, key: &str) -> Result<Verified, DatabaseError> {
+pub async fn check_archive(store: &dyn Store, key: &str, encryption: Option<&EncryptionKey>) -> Result<Verified, DatabaseError> {
+    let opener = key_for(key, encryption)?;
     let (spool, feeding) = spool(store, key).await?;
-    let parsing = tokio::task::spawn_blocking(move || parse(spool));
+    let parsing = tokio::task::spawn_blocking(move || parse(spool, opener.as_ref()));
     feeding.await;
     let parsed = parsing.await.map_err(|error| DatabaseError::caused("verify the backup", error))?;
     parsed.map_err(|error| {
@@ -93,8 +115,8 @@ pub async fn check_archive(store: &dyn Store, key: &str) -> Result<Verified, Dat
     })
 }
 
-fn parse(mut spool: Spool) -> Result<Verified, ArchiveError> {
-    let (prelude, mut reader) = open_archive(&mut spool)?;
+fn parse(mut spool: Spool, key: Option<&EncryptionKey>) -> Result<Verified, ArchiveError> {
+    let (prelude, mut reader) = open_archive(&mut spool, key)?;
     let mut digests: BTreeMap<(String, String), SetDigest> = BTreeMap::new();
     for namespace in &prelude.namespaces {
         digests.insert((namespace.database.clone(), namespace.collection.clone()), SetDigest::default());
@@ -110,6 +132,8 @@ fn parse(mut spool: Spool) -> Result<Verified, ArchiveError> {
         batch.clear();
     }
     drop(reader);
+    // Whatever lies behind the archive belongs to the checksum too.
+    io::copy(&mut spool, &mut io::sink())?;
     let sha256 = std::mem::take(&mut spool.hash).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Verified { prelude, digests, bytes: spool.bytes, sha256 })
 }

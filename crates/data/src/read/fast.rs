@@ -13,9 +13,9 @@ use crate::station::Format;
 use crate::units::wind_word;
 
 /// Reads the line into the block, or leaves the block as it is and says `false`.
-pub(super) fn line(contract: &Contract, line: &[u8], block: &mut Block) -> bool {
+pub(super) fn line(contract: &Contract, line: &[u8], order: &mut Order, block: &mut Block) -> bool {
     let Some(station) = contract.station.as_ref().filter(|_| contract.format != Some(Format::Infoclimat)) else { return false };
-    let Some(row) = envelope(line).and_then(row) else { return false };
+    let Some(row) = envelope(line).and_then(|fields| row(fields, order)) else { return false };
     let station = block.station(station);
     block.rows_read += 1;
     block.readings.push(Reading { station, when: row.when, values: row.values, counter: row.counter, extra: None });
@@ -61,20 +61,18 @@ fn text(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     if plain { Some((content, behind.get(1..)?)) } else { None }
 }
 
-fn row(mut rest: &[u8]) -> Option<Row> {
+fn row(mut rest: &[u8], order: &mut Order) -> Option<Row> {
     let mut row = Row { when: When::Utc(0), values: Values::default(), counter: None };
     let (mut day, mut second) = (None, None);
     let mut seen = 0u32;
-    loop {
-        let key;
-        (key, rest) = text(rest.strip_prefix(b"\"")?)?;
-        rest = rest.strip_prefix(b":")?;
-        let column = column(key)?;
+    for place in 0.. {
+        let column;
+        (column, rest) = order.next(place, rest)?;
         // Of a key that comes twice the last one counts: the careful path knows.
-        if seen & column.bit() != 0 {
+        if seen & (1 << column as u32) != 0 {
             return None;
         }
-        seen |= column.bit();
+        seen |= 1 << column as u32;
         rest = match column {
             Column::Time => {
                 let (value, behind) = text(rest.strip_prefix(b"\"")?)?;
@@ -87,7 +85,16 @@ fn row(mut rest: &[u8]) -> Option<Row> {
                 behind
             }
             Column::Wind => wind(rest, &mut row.values)?,
-            Column::Number(shape) => number(rest, shape, &mut row)?,
+            Column::Uv => bare(rest, &mut row.values)?,
+            Column::Temperature => united::<-32, 500, 9>(rest, FAHRENHEIT, Field::TemperatureC, &mut row)?,
+            Column::DewPoint => united::<-32, 500, 9>(rest, FAHRENHEIT, Field::DewPointC, &mut row)?,
+            Column::Humidity => united::<0, 100, 1>(rest, PERCENT, Field::HumidityPct, &mut row)?,
+            Column::Speed => united::<0, 1_609_344, 10_000>(rest, MPH, Field::WindSpeed, &mut row)?,
+            Column::Gust => united::<0, 1_609_344, 10_000>(rest, MPH, Field::WindGust, &mut row)?,
+            Column::Pressure => united::<0, 338_638_866_667, 100_000_000>(rest, INCHES, Field::PressureHpa, &mut row)?,
+            Column::Rate => united::<0, 2_540, 1>(rest, INCHES, Field::PrecipRateMmH, &mut row)?,
+            Column::Accumulated => united::<0, 2_540, 1>(rest, INCHES, Field::PrecipAccumMm, &mut row)?,
+            Column::Solar => united::<0, 100, 1>(rest, WATTS, Field::SolarWM2, &mut row)?,
         };
         match rest.split_first() {
             None => break,
@@ -99,125 +106,157 @@ fn row(mut rest: &[u8]) -> Option<Row> {
     Some(row)
 }
 
-/// How a number of a column is written and what becomes of it.
-#[derive(Clone, Copy)]
-struct Shape {
-    field: Field,
-    /// Everything between the number and the closing quote; `None` for a bare JSON number.
-    unit: Option<&'static [u8]>,
-    /// Added before scaling, the factor to hundredths, and its denominator.
-    add: i64,
-    num: i64,
-    den: i64,
-    /// At most this many digits, so that nothing overflows.
-    digits: usize,
-}
-
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Column {
     Time,
     Date,
     Wind,
-    Number(Shape),
+    Uv,
+    Temperature,
+    DewPoint,
+    Humidity,
+    Speed,
+    Gust,
+    Pressure,
+    Rate,
+    Accumulated,
+    Solar,
 }
 
-impl Column {
-    fn bit(self) -> u32 {
-        match self {
-            Column::Time => 1 << 30,
-            Column::Date => 1 << 29,
-            Column::Wind => 1 << Field::WindDirectionDeg as u32,
-            Column::Number(shape) => 1 << shape.field as u32,
+/// Keys with their quotes and colon.
+const KEYS: [(Column, &[u8]); 13] = [
+    (Column::Time, b"\"Time\":"),
+    (Column::Date, b"\"Date\":"),
+    (Column::Wind, b"\"Wind\":"),
+    (Column::Uv, b"\"UV\":"),
+    (Column::Temperature, b"\"Temperature\":"),
+    (Column::DewPoint, b"\"Dew Point\":"),
+    (Column::Humidity, b"\"Humidity\":"),
+    (Column::Speed, b"\"Speed\":"),
+    (Column::Gust, b"\"Gust\":"),
+    (Column::Pressure, b"\"Pressure\":"),
+    (Column::Rate, b"\"Precip. Rate.\":"),
+    (Column::Accumulated, b"\"Precip. Accum.\":"),
+    (Column::Solar, b"\"Solar\":"),
+];
+
+/// The order of the columns in the row before: the next row most likely has the same.
+#[derive(Debug, Default)]
+pub(super) struct Order([u8; 13]);
+
+impl Order {
+    /// The column that starts here, and what follows its colon.
+    fn next<'a>(&mut self, place: usize, rest: &'a [u8]) -> Option<(Column, &'a [u8])> {
+        let likely = self.0.get_mut(place)?;
+        let (column, key) = KEYS.get(usize::from(*likely))?;
+        if let Some(rest) = rest.strip_prefix(*key) {
+            return Some((*column, rest));
         }
+        let (index, (column, key)) = (0u8..).zip(&KEYS).find(|(_, (_, key))| rest.starts_with(key))?;
+        *likely = index;
+        Some((*column, rest.get(key.len()..)?))
     }
 }
 
-const FAHRENHEIT: &[u8] = "\u{a0}°F".as_bytes();
-const PERCENT: &[u8] = "\u{a0}%".as_bytes();
-const MPH: &[u8] = "\u{a0}mph".as_bytes();
-const INCHES: &[u8] = "\u{a0}in".as_bytes();
-const WATTS: &[u8] = "\u{a0}w/m²".as_bytes();
+const FAHRENHEIT: &[u8] = "\u{a0}°F\"".as_bytes();
+const PERCENT: &[u8] = "\u{a0}%\"".as_bytes();
+const MPH: &[u8] = "\u{a0}mph\"".as_bytes();
+const INCHES: &[u8] = "\u{a0}in\"".as_bytes();
+const WATTS: &[u8] = "\u{a0}w/m²\"".as_bytes();
+/// Digits a number may have here, so that nothing overflows 64 bits.
+const DIGITS: usize = 7;
 
-/// The factors of `units`, with the hundred of the hundredths cancelled into them.
-fn column(key: &[u8]) -> Option<Column> {
-    let shape = |field, unit, add, num, den| Column::Number(Shape { field, unit: Some(unit), add, num, den, digits: 7 });
-    Some(match key {
-        b"Time" => Column::Time,
-        b"Date" => Column::Date,
-        b"Wind" => Column::Wind,
-        b"Temperature" => shape(Field::TemperatureC, FAHRENHEIT, -32, 500, 9),
-        b"Dew Point" => shape(Field::DewPointC, FAHRENHEIT, -32, 500, 9),
-        b"Humidity" => shape(Field::HumidityPct, PERCENT, 0, 100, 1),
-        b"Speed" => shape(Field::WindSpeed, MPH, 0, 1_609_344, 10_000),
-        b"Gust" => shape(Field::WindGust, MPH, 0, 1_609_344, 10_000),
-        b"Pressure" => shape(Field::PressureHpa, INCHES, 0, 338_638_866_667, 100_000_000),
-        b"Precip. Rate." => shape(Field::PrecipRateMmH, INCHES, 0, 2_540, 1),
-        b"Precip. Accum." => shape(Field::PrecipAccumMm, INCHES, 0, 2_540, 1),
-        b"Solar" => shape(Field::SolarWM2, WATTS, 0, 100, 1),
-        b"UV" => Column::Number(Shape { field: Field::UvIndex, unit: None, add: 0, num: 100, den: 1, digits: 7 }),
-        _ => return None,
-    })
-}
-
-fn number<'a>(rest: &'a [u8], shape: Shape, row: &mut Row) -> Option<&'a [u8]> {
-    if let Some(rest) = rest.strip_prefix(b"null") {
-        row.values.set(shape.field, NULL);
-        return Some(rest);
-    }
-    let rest = if shape.unit.is_some() { rest.strip_prefix(b"\"")? } else { rest };
-    let (mantissa, scale, rest) = decimal(rest, shape)?;
-    row.values.set(shape.field, hundredths(mantissa, scale, shape)?);
-    if shape.field == Field::PrecipAccumMm {
+/// A number with its unit and closing quote. `ADD`, `NUM` and `DEN` are the factors of `units`, with the hundred of the
+/// hundredths cancelled into them; as constants they spare every division.
+#[inline(always)]
+fn united<'a, const ADD: i64, const NUM: i64, const DEN: i64>(
+    rest: &'a [u8],
+    unit: &[u8],
+    field: Field,
+    row: &mut Row,
+) -> Option<&'a [u8]> {
+    let Some(rest) = rest.strip_prefix(b"\"") else {
+        row.values.set(field, NULL);
+        return rest.strip_prefix(b"null");
+    };
+    let (mantissa, scale, rest) = decimal(rest)?;
+    let hundredths = match scale {
+        0 => rounded((mantissa + ADD) * NUM, DEN),
+        1 => rounded((mantissa + ADD * 10) * NUM, DEN * 10),
+        _ => rounded((mantissa + ADD * 100) * NUM, DEN * 100),
+    };
+    row.values.set(field, hundredths);
+    if field == Field::PrecipAccumMm {
         row.counter = Some(counter(mantissa, scale));
     }
-    match shape.unit {
-        Some(unit) => rest.strip_prefix(unit)?.strip_prefix(b"\""),
-        None => Some(rest),
-    }
+    rest.strip_prefix(unit)
 }
 
-/// Sign, digits and at most two decimals.
-fn decimal(text: &[u8], shape: Shape) -> Option<(i64, u32, &[u8])> {
-    let (negative, text) = match text.strip_prefix(b"-") {
-        Some(text) => (true, text),
-        None => (false, text),
-    };
-    let (mut mantissa, mut scale, mut point, mut end) = (0i64, 0u32, false, 0usize);
-    for byte in text {
-        match byte {
-            b'0'..=b'9' => {
-                mantissa = mantissa * 10 + i64::from(byte - b'0');
-                scale += u32::from(point);
-            }
-            b'.' if !point && end > 0 => point = true,
-            _ => break,
-        }
-        end += 1;
-        if end > shape.digits + 1 {
-            return None;
-        }
+#[inline(always)]
+fn rounded(num: i64, den: i64) -> i64 {
+    half_even(num.div_euclid(den), num.rem_euclid(den), den)
+}
+
+/// A bare JSON number without a unit.
+fn bare<'a>(rest: &'a [u8], values: &mut Values) -> Option<&'a [u8]> {
+    if let Some(rest) = rest.strip_prefix(b"null") {
+        values.set(Field::UvIndex, NULL);
+        return Some(rest);
     }
-    let digits = end - usize::from(point);
-    // JSON numbers have no leading zeros; in strings they are fine.
-    let zeros = shape.unit.is_none() && digits > 1 && text.first() == Some(&b'0') && text.get(1) != Some(&b'.');
-    if digits == 0 || digits > shape.digits || (point && scale == 0) || scale > 2 || zeros {
+    // JSON has no leading zeros; in strings they are fine.
+    let digits = rest.strip_prefix(b"-").unwrap_or(rest);
+    if digits.first() == Some(&b'0') && digits.get(1).is_some_and(u8::is_ascii_digit) {
         return None;
     }
-    Some((if negative { -mantissa } else { mantissa }, scale, text.get(end..)?))
+    let (mantissa, scale, rest) = decimal(rest)?;
+    let unit = match scale {
+        0 => 100,
+        1 => 10,
+        _ => 1,
+    };
+    values.set(Field::UvIndex, mantissa * unit);
+    Some(rest)
 }
 
-fn hundredths(mantissa: i64, scale: u32, shape: Shape) -> Option<i64> {
-    // Each arm has its own constant, which spares a division.
-    let round = |unit: i64| {
-        let (num, den) = ((mantissa + shape.add * unit) * shape.num, unit * shape.den);
-        half_even(num.div_euclid(den), num.rem_euclid(den), den)
+/// Sign, digits and at most two decimals: mantissa and scale.
+#[inline(always)]
+fn decimal(text: &[u8]) -> Option<(i64, u32, &[u8])> {
+    let (negative, mut rest) = match text.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, text),
     };
-    match scale {
-        0 => Some(round(1)),
-        1 => Some(round(10)),
-        2 => Some(round(100)),
-        _ => None,
+    let (mut mantissa, mut digits, mut scale) = (0i64, 0usize, 0u32);
+    while let Some((byte, behind)) = rest.split_first()
+        && byte.is_ascii_digit()
+    {
+        mantissa = mantissa * 10 + i64::from(byte - b'0');
+        digits += 1;
+        if digits > DIGITS {
+            return None;
+        }
+        rest = behind;
     }
+    if digits == 0 {
+        return None;
+    }
+    if let Some((b'.', mut decimals)) = rest.split_first() {
+        while let Some((byte, behind)) = decimals.split_first()
+            && byte.is_ascii_digit()
+        {
+            mantissa = mantissa * 10 + i64::from(byte - b'0');
+            scale += 1;
+            if scale > 2 || digits + scale as usize > DIGITS {
+                return None;
+            }
+            decimals = behind;
+        }
+        if scale == 0 {
+            return None;
+        }
+        rest = decimals;
+    }
+    Some((if negative { -mantissa } else { mantissa }, scale, rest))
 }
 
 /// The exact counter in mm, written as the careful path writes it: without zeros at the end of the inches.

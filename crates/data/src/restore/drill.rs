@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{RestoreSpec, run};
-use crate::backup::{DRILL_SUFFIX, Listed, list};
+use crate::backup::{DRILL_SUFFIX, EncryptionKey, Listed, list};
 use crate::mongo::{DatabaseError, Server};
 use crate::store::{Store, read_all};
 
@@ -18,7 +18,7 @@ const VERSION: u32 = 1;
 const EVIDENCE_LIMIT: usize = 1 << 20;
 
 /// Which backups to drill, and how often.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct DrillSpec {
     /// Key prefix of the backups.
     pub prefix: String,
@@ -26,6 +26,8 @@ pub struct DrillSpec {
     pub database: String,
     /// A passed drill stays good for so many days.
     pub every_days: u32,
+    /// Opens sealed archives.
+    pub encryption: Option<EncryptionKey>,
 }
 
 /// What a drill found. Lies at `ARCHIVE.drill.json`.
@@ -110,7 +112,7 @@ pub async fn drill(scratch: &Server, spec: &DrillSpec, store: &dyn Store, now: D
     let server_version = scratch.server_version().await?;
     let into = format!("meteoctl_drill_{}", now.timestamp_millis());
     let began = std::time::Instant::now();
-    let outcome = restore_and_compare(scratch, store, &key, &into).await;
+    let outcome = restore_and_compare(scratch, store, spec, &key, &into).await;
     let took = began.elapsed();
     scratch.drop_database(&into).await?;
     let mut evidence = DrillEvidence {
@@ -140,8 +142,14 @@ pub async fn drill(scratch: &Server, spec: &DrillSpec, store: &dyn Store, now: D
 }
 
 /// Documents, collections and indexes restored and found equal.
-async fn restore_and_compare(scratch: &Server, store: &dyn Store, key: &str, into: &str) -> Result<[u64; 3], DatabaseError> {
-    let spec = RestoreSpec { into: Some(into.to_owned()), ..RestoreSpec::new(key) };
+async fn restore_and_compare(
+    scratch: &Server,
+    store: &dyn Store,
+    drill: &DrillSpec,
+    key: &str,
+    into: &str,
+) -> Result<[u64; 3], DatabaseError> {
+    let spec = RestoreSpec { into: Some(into.to_owned()), encryption: drill.encryption.clone(), ..RestoreSpec::new(key) };
     let outcome = run(scratch, &spec, store, &|_| {}).await?;
     let mut indexes = 0;
     for planned in outcome.collections.iter().filter(|planned| !planned.view) {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::plan::Planned;
 use super::{Progress, RestoreSpec};
 use crate::archive::{ArchiveError, Piece};
-use crate::backup::{documents, open_archive, spool};
+use crate::backup::{EncryptionKey, documents, key_for, open_archive, spool};
 use crate::document::SetDigest;
 use crate::mongo::{CollectionKind, DatabaseError, Documents, Query, Server};
 use crate::store::Store;
@@ -122,8 +122,9 @@ async fn pour(
     let places: HashMap<(String, String), usize> =
         collections.iter().enumerate().map(|(at, one)| ((one.from_database.clone(), one.name.clone()), at)).collect();
     let mut running: JoinSet<_> = (0..workers).map(|_| insert_batches(job.clone())).collect();
+    let key = key_for(&spec.key, spec.encryption.as_ref())?;
     let (source, feeding) = spool(store, &spec.key).await?;
-    let parsing = tokio::task::spawn_blocking(move || parse(source, &places, &sender));
+    let parsing = tokio::task::spawn_blocking(move || parse(source, key.as_ref(), &places, &sender));
     let total = collections.iter().map(|one| one.digest.count).sum();
     let telling = tell(&job.written, total, progress);
     tokio::select! {
@@ -146,8 +147,13 @@ async fn tell(written: &AtomicU64, total: u64, progress: &(dyn Fn(Progress) + Se
     }
 }
 
-fn parse(source: impl Read, places: &HashMap<(String, String), usize>, sender: &mpsc::Sender<Batch>) -> Result<(), ArchiveError> {
-    let (_, mut reader) = open_archive(source)?;
+fn parse(
+    source: impl Read,
+    key: Option<&EncryptionKey>,
+    places: &HashMap<(String, String), usize>,
+    sender: &mpsc::Sender<Batch>,
+) -> Result<(), ArchiveError> {
+    let (_, mut reader) = open_archive(source, key)?;
     let mut bytes = Vec::with_capacity(BATCH + BATCH / 4);
     while let Some(piece) = reader.next(&mut bytes, BATCH)? {
         let Piece::Documents(index) = piece else { continue };

@@ -60,11 +60,16 @@ impl Listing {
     }
 }
 
+/// A prefix names a folder: `raw` must not find what lies in `raw-old`.
+fn folder(prefix: &str) -> String {
+    if prefix.is_empty() || prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") }
+}
+
 /// Lists every source's prefix. Names that begin with `.` or `_` are not data.
 pub(super) async fn list(store: &dyn Store, spec: &TransformSpec) -> Result<Listing, Fault> {
     let mut listing = Listing::default();
     for source in &spec.sources {
-        let mut objects = match store.list(&source.raw).await {
+        let mut objects = match store.list(&folder(&source.raw)).await {
             Ok(objects) => objects,
             Err(error) if error.not_found => Vec::new(),
             Err(error) => return Err(error.into()),

@@ -179,7 +179,8 @@ fn localstack(workspace: &Workspace, port: u16) -> Result<Command> {
 
 fn moto(workspace: &Workspace, port: u16) -> Result<Command> {
     let mut command = python(workspace)?;
-    command.args(["-m", "moto.server", "--host", "127.0.0.1", "--port", &port.to_string()]);
+    // Moto's own server, with three answers of its ECS mended; the file says which.
+    command.arg(workspace.root.join("localstack/moto_server.py")).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
     Ok(command)
 }
 

@@ -100,7 +100,10 @@ pub async fn look(aws: &Aws, group: &str) -> Outcome<Vec<MetricFilter>> {
             None => break,
         }
     }
-    Ok(filters)
+    // A name is unique in a group; where a store lists it again, the latest counts.
+    let mut latest: BTreeMap<String, MetricFilter> = BTreeMap::new();
+    latest.extend(filters.into_iter().map(|filter| (filter.name.clone(), filter)));
+    Ok(latest.into_values().collect())
 }
 
 /// Writes the filters that differ and removes those that should not be there.

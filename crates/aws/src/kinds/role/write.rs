@@ -50,17 +50,16 @@ impl Pen<'_> {
     /// Writes what the change concerns, policies apart.
     pub async fn update(&self, want: &RoleSpec, change: &Change, tags: &Tags) -> Outcome<()> {
         let doing = format!("change role {}", self.role);
-        let iam = &self.aws.iam;
         if change.touches("/tags") {
-            let request = iam.tag_role().role_name(self.role).set_tags(Some(iam_tags(&doing, tags)?));
+            let request = self.aws.iam.tag_role().role_name(self.role).set_tags(Some(iam_tags(&doing, tags)?));
             done(format!("tag role {}", self.role), request.send().await)?;
         }
         if change.touches("/assumedBy") {
-            let request = iam.update_assume_role_policy().role_name(self.role).policy_document(trust(want)?);
+            let request = self.aws.iam.update_assume_role_policy().role_name(self.role).policy_document(trust(want)?);
             done(format!("change who may assume role {}", self.role), request.send().await)?;
         }
         if change.touches("/description") || change.touches("/maxSessionSeconds") {
-            let request = iam.update_role().role_name(self.role).set_max_session_duration(want.max_session_seconds);
+            let request = self.aws.iam.update_role().role_name(self.role).set_max_session_duration(want.max_session_seconds);
             done(doing, request.set_description(want.description.clone()).send().await)?;
         }
         if let Some(boundary) = want.permissions_boundary.as_ref().filter(|_| change.touches("/permissionsBoundary")) {

@@ -1,6 +1,6 @@
 //! Changing a security group: only the rules that differ, by their ids.
 
-use aws_sdk_ec2::types::{self as ec2, Filter, IpPermission, SecurityGroupRuleDescription, TagSpecification};
+use aws_sdk_ec2::types::{self as ec2, Filter, IpPermission, TagSpecification};
 use meteoctl_engine::failure::{Failure, Outcome};
 
 use super::RulesMode;
@@ -28,8 +28,8 @@ pub struct Delta {
     pub authorize: Vec<Rule>,
     /// Ids of rules to take away.
     pub revoke: Vec<String>,
-    /// Ids of rules whose description changes, and the new one.
-    pub describe: Vec<(String, String)>,
+    /// Rules that stand and are to be described so.
+    pub describe: Vec<Rule>,
 }
 
 /// The smallest change. Both sides are canonical.
@@ -39,7 +39,7 @@ pub fn delta(want: &[Rule], standing: &[Numbered], mode: RulesMode) -> Delta {
         match standing.iter().find(|stands| stands.rule.key() == rule.key()) {
             None => delta.authorize.push(rule.clone()),
             Some(stands) if rule.description.is_some() && stands.rule.description != rule.description => {
-                delta.describe.push((stands.id.clone(), rule.description.clone().unwrap_or_default()));
+                delta.describe.push(rule.clone());
             }
             Some(_) => {}
         }
@@ -137,20 +137,17 @@ async fn revoke(aws: &Aws, id: &str, side: Side, rules: &[String]) -> Outcome<()
     }
 }
 
-async fn describe(aws: &Aws, id: &str, side: Side, rules: &[(String, String)]) -> Outcome<()> {
+async fn describe(aws: &Aws, id: &str, side: Side, rules: &[Rule]) -> Outcome<()> {
     let doing = format!("describe {} of security group {id}", count(rules.len()));
-    let described = rules
-        .iter()
-        .map(|(rule, text)| SecurityGroupRuleDescription::builder().security_group_rule_id(rule).description(text).build())
-        .collect();
+    let permissions = Some(rules.iter().map(|rule| permission(rule, id)).collect::<Outcome<Vec<_>>>()?);
     match side {
         Side::Ingress => {
-            let request = aws.ec2.update_security_group_rule_descriptions_ingress().group_id(id);
-            done(doing, request.set_security_group_rule_descriptions(Some(described)).send().await).map(drop)
+            let request = aws.ec2.update_security_group_rule_descriptions_ingress().group_id(id).set_ip_permissions(permissions);
+            done(doing, request.send().await).map(drop)
         }
         Side::Egress => {
-            let request = aws.ec2.update_security_group_rule_descriptions_egress().group_id(id);
-            done(doing, request.set_security_group_rule_descriptions(Some(described)).send().await).map(drop)
+            let request = aws.ec2.update_security_group_rule_descriptions_egress().group_id(id).set_ip_permissions(permissions);
+            done(doing, request.send().await).map(drop)
         }
     }
 }
@@ -254,7 +251,7 @@ mod tests {
         let want = [rule(1, "kept"), rule(2, "renamed"), rule(3, "new")];
         let standing = [stands("a", rule(1, "kept")), stands("b", rule(2, "old")), stands("c", rule(9, "theirs"))];
         let exclusive = delta(&want, &standing, RulesMode::Exclusive);
-        let expected = Delta { authorize: vec![rule(3, "new")], revoke: vec!["c".into()], describe: vec![("b".into(), "renamed".into())] };
+        let expected = Delta { authorize: vec![rule(3, "new")], revoke: vec!["c".into()], describe: vec![rule(2, "renamed")] };
         assert_eq!(exclusive, expected);
         let additive = delta(&want, &standing, RulesMode::Additive);
         assert_eq!(additive, Delta { revoke: vec![], ..expected });

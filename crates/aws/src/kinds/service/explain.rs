@@ -143,8 +143,25 @@ mod tests {
             "Capacity is unavailable at this time. Please try again later or in a different availability zone",
         ];
         let table: Vec<String> =
-            reasons.iter().map(|reason| format!("{}\n  → {}", reason.get(..60).unwrap_or(reason), cause(reason))).collect();
-        insta::assert_snapshot!(table.join("\n"), @r"");
+            reasons.iter().map(|reason| format!("{}\n  → {}", reason.get(..59).unwrap_or(reason), cause(reason))).collect();
+        insta::assert_snapshot!(table.join("\n"), @r"
+        CannotPullContainerError: pull image manifest has been retri
+          → the image does not exist, or the execution role may not pull it: check name, tag and the role's permissions
+        CannotPullContainerError: ref pull has been retried 5 time(s
+          → the task has no way out to the registry or to AWS: set assignPublicIp in public subnets, or provide a NAT gateway or VPC endpoints
+        CannotPullContainerError: toomanyrequests: You have reached 
+          → the registry limits anonymous pulls: take the image from public.ecr.aws/docker/library/…
+        OutOfMemoryError: Container killed due to memory usage
+          → the container took more memory than the task has: raise `memory` of the task definition
+        ResourceInitializationError: unable to pull secrets or regis
+          → the execution role may not read the secret: allow secretsmanager:GetSecretValue on it (and kms:Decrypt on its key)
+        ResourceInitializationError: unable to pull secrets or regis
+          → the secret does not exist any more: apply the Secret, then the TaskDefinition
+        ResourceInitializationError: failed to validate logger args:
+          → the log group cannot be written: does it exist, and may the execution role create streams in it?
+        Capacity is unavailable at this time. Please try again later
+          → Fargate has no room in these zones at the moment: name subnets in more zones, or try again later
+        ");
     }
 
     #[test]

@@ -7,9 +7,6 @@ use super::network::Interface;
 use super::spec::ServiceSpec;
 use super::{Service, tasks};
 
-/// What ECS says of a container without a health check, and of one not checked yet.
-const UNKNOWN: &str = "UNKNOWN";
-
 /// Adds outputs and the line of evidence.
 pub fn describe(observed: Observed<ServiceSpec>, want: &ServiceSpec, task: &Task, interface: Option<&Interface>) -> Observed<ServiceSpec> {
     let mut observed = observed.output("taskArn", task.task_arn().unwrap_or_default());
@@ -41,10 +38,9 @@ pub async fn settling(kind: &Service, want: &ServiceSpec, task: &Task, interface
     if status != "RUNNING" {
         return Some(format!("{status}{}", stage(status)));
     }
-    match task.health_status() {
-        Some(HealthStatus::Unhealthy) => return Some("RUNNING, but its health check fails".to_owned()),
-        Some(health) if health.as_str() == UNKNOWN && checked(task) => return Some("RUNNING, its health is not known yet".to_owned()),
-        _ => {}
+    // UNKNOWN is what containers without a health check say for ever, so it tells nothing.
+    if task.health_status() == Some(&HealthStatus::Unhealthy) {
+        return Some("RUNNING, but its health check fails".to_owned());
     }
     let Some(endpoint) = endpoint(want, interface) else {
         return Some(format!("RUNNING, without a {} address so far", if want.public() { "public" } else { "private" }));
@@ -57,11 +53,6 @@ pub async fn settling(kind: &Service, want: &ServiceSpec, task: &Task, interface
         Some(cause) => format!("RUNNING, but {}: {cause}", failure.doing),
         None => format!("RUNNING, but {}", failure.doing),
     })
-}
-
-/// Health is UNKNOWN for ever where no container has a check; ECS then says so of every container, too.
-fn checked(task: &Task) -> bool {
-    task.containers().iter().any(|container| container.health_status().is_some_and(|health| health.as_str() != UNKNOWN))
 }
 
 fn stage(status: &str) -> &'static str {

@@ -1,6 +1,7 @@
 //! Tasks as ECS lists and describes them.
 
 use aws_sdk_ecs::types::{DesiredStatus, Task, TaskField};
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use meteoctl_engine::failure::Outcome;
 use sha2::{Digest, Sha256};
@@ -91,9 +92,7 @@ pub async fn stop(aws: &Aws, cluster: &str, task: &Task, reason: &str) -> Outcom
     }
 }
 
-fn gone<E: aws_smithy_types::error::metadata::ProvideErrorMetadata, R>(
-    error: &aws_smithy_runtime_api::client::result::SdkError<E, R>,
-) -> bool {
+fn gone<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     error.message().is_some_and(|message| message.contains("was not found"))
 }
 

@@ -1,0 +1,1 @@
+//! Answers of the real CloudWatch, as they come over the wire.

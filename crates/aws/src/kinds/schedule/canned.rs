@@ -1,0 +1,1 @@
+//! Answers of the real EventBridge Scheduler, as they come over the wire.

@@ -1,0 +1,95 @@
+//! What carries our tags: the list that pruning starts from.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_resourcegroupstagging::types::TagFilter;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use meteoctl_engine::failure::Outcome;
+use meteoctl_engine::reference::Id;
+
+use crate::answer::{done, found};
+use crate::client::Aws;
+use crate::policy::Action;
+use crate::tags::{DOCUMENT, STACK, Tags};
+
+/// What the list needs.
+pub const ACTIONS: &[Action] =
+    &[Action::plan("tag:GetResources", "*"), Action::plan("iam:ListRoles", "*"), Action::plan("iam:ListRoleTags", "*")];
+
+/// Roles are asked for their tags so many at a time.
+const AT_ONCE: usize = 8;
+
+/// A thing that carries this stack's tag.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owned {
+    /// The document it was made for.
+    pub document: Id,
+    /// Its ARN.
+    pub arn: String,
+}
+
+/// Everything in the region (and every role) that carries the tags of this stack, sorted.
+///
+/// AWS's tagging API knows no roles: they are listed and asked one by one, AWS's own left out. It may take a moment
+/// until it shows what was made or removed: look at a thing itself before acting on it.
+///
+/// # Errors
+/// Whatever a call says.
+pub async fn owned(aws: &Aws) -> Outcome<Vec<Owned>> {
+    let (mut all, roles) = tokio::try_join!(tagged(aws), roles(aws))?;
+    all.extend(roles);
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
+async fn tagged(aws: &Aws) -> Outcome<Vec<Owned>> {
+    let ours = TagFilter::builder().key(STACK).values(&aws.stack.name).build();
+    let mut pages = aws.tagging.get_resources().tag_filters(ours).into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        for resource in done("list what carries the tags of this stack", page)?.resource_tag_mapping_list() {
+            let tags = resource.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
+            all.extend(resource.resource_arn().and_then(|arn| of_tags(aws, arn, &tags)));
+        }
+    }
+    Ok(all)
+}
+
+async fn roles(aws: &Aws) -> Outcome<Vec<Owned>> {
+    let mut pages = aws.iam.list_roles().into_paginator().send();
+    let mut names = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = done("list the roles of the account", page)?;
+        let own =
+            page.roles().iter().filter(|role| !role.path().starts_with("/aws-service-role/") && !role.path().starts_with("/aws-reserved/"));
+        names.extend(own.map(|role| (role.role_name().to_owned(), role.arn().to_owned())));
+    }
+    let asked = stream::iter(names).map(|(name, arn)| async move {
+        let tags = role_tags(aws, &name).await?;
+        Ok(of_tags(aws, &arn, &tags))
+    });
+    let found: Vec<Option<Owned>> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn role_tags(aws: &Aws, name: &str) -> Outcome<Tags> {
+    let mut pages = aws.iam.list_role_tags().role_name(name).into_paginator().send();
+    let mut tags = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        // A role may go while the list is made.
+        match found(format!("look at the tags of role {name}"), page, &["NoSuchEntity"])? {
+            Some(page) => tags.extend(page.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned()))),
+            None => break,
+        }
+    }
+    Ok(tags)
+}
+
+fn of_tags(aws: &Aws, arn: &str, tags: &Tags) -> Option<Owned> {
+    if !crate::tags::ours(&aws.stack, tags) {
+        return None;
+    }
+    let document = tags.get(DOCUMENT)?.parse().ok()?;
+    Some(Owned { document, arn: arn.to_owned() })
+}

@@ -1,0 +1,146 @@
+//! The transform, file to file, on generated Weather Underground records in the real shape.
+//!
+//! `cargo bench -p meteoctl-data --bench transform -- [MEGABYTES [FOLDER]]` (200 by default). With a folder, the raw
+//! files are left there for other tools. `taskset -c 0` gives the figure for one core. Prints one line per
+//! measurement; `docs/benchmarks.md` tells how to read them.
+#![allow(clippy::print_stdout, reason = "a benchmark's result is its output")]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use meteoctl_data::read::{Block, Contract, UnknownFields};
+use meteoctl_data::station::{Format, Station};
+use meteoctl_data::store::{Folder, SharedStore};
+use meteoctl_data::transform::{self, TransformSpec};
+
+const FILES: usize = 4;
+
+fn main() {
+    let mut numbers = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
+    let megabytes = numbers.next().and_then(|argument| argument.parse().ok()).unwrap_or(200usize);
+    let kept = numbers.next();
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = kept.as_deref().map_or(temporary.path(), Path::new);
+    let started = Instant::now();
+    let raw = generate(&folder.join("raw"), megabytes * 1_000_000);
+    println!("{} MB of raw records in {FILES} files, generated in {:.1} s", raw / 1_000_000, started.elapsed().as_secs_f64());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    parse_alone(&folder.join("raw"), raw);
+    copy_alone(folder, raw);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
+    for _ in 0..3 {
+        let before = cpu_seconds();
+        let store: SharedStore = Arc::new(Folder::new(folder));
+        let started = Instant::now();
+        let manifest = runtime.block_on(transform::run(&store, &spec(), &|_| ())).unwrap();
+        told(&format!("transform, {threads} cores, {} documents", manifest.documents), raw, started.elapsed());
+        let cpu = cpu_seconds() - before;
+        println!("{:<50} {cpu:>8.2} s {:>7.0} MB/s per core", "  of processor time", raw as f64 / cpu / 1e6);
+    }
+    println!("peak memory {} MB", peak_megabytes());
+}
+
+fn spec() -> TransformSpec {
+    serde_json::from_value(serde_json::json!({
+        "sources": [{"name": "bench", "raw": "raw/", "format": "weather-underground", "startDate": "1990-01-01", "timezone": "Europe/Paris",
+            "station": {"station_id": "IBENCH1", "name": "Bench", "latitude": 50.659, "longitude": 3.07, "elevation": 23, "city": "Somewhere", "country": "FR", "hardware": "other", "software": "bench"}}],
+        "output": "out/weather.json"
+    }))
+    .unwrap()
+}
+
+/// One row every five minutes, values wandering as weather does, until all files together have `bytes`.
+fn generate(folder: &Path, bytes: usize) -> usize {
+    const POINTS: [&str; 8] = ["North", "NNE", "ENE", "East", "South", "WSW", "West", "NNW"];
+    std::fs::create_dir_all(folder).unwrap();
+    let (mut written, mut row) = (0, 0u64);
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    for file in 0..FILES {
+        let path = folder.join(format!("2025_10_24_1761343020000_{file}.jsonl"));
+        let mut out = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(path).unwrap());
+        while written < bytes * (file + 1) / FILES {
+            let minute = row * 5 % 1_440;
+            let warm = 450 + (row / 288 % 30) * 8 + minute / 12 + random(9);
+            let line = format!(
+                "{{\"_airbyte_raw_id\":\"019a1839-a420-7813-bae0-{row:012x}\",\"_airbyte_extracted_at\":1761343020000,\"_airbyte_meta\":{{\"sync_id\":10,\"changes\":[]}},\"_airbyte_generation_id\":1,\"_airbyte_data\":{{\"Gust\":\"{}.{}\u{a0}mph\",\"UV\":{},\"Precip. Rate.\":\"0.0{}\u{a0}in\",\"Temperature\":\"{}.{}\u{a0}°F\",\"Speed\":\"{}.{}\u{a0}mph\",\"Dew Point\":\"{}.{}\u{a0}°F\",\"Humidity\":\"{}\u{a0}%\",\"Solar\":\"{}\u{a0}w/m²\",\"Pressure\":\"29.{}\u{a0}in\",\"Precip. Accum.\":\"0.{:02}\u{a0}in\",\"Wind\":\"{}\",\"Time\":\"{:02}:{:02}:00\"}}}}\n",
+                8 + random(9),
+                random(10),
+                random(8),
+                random(10),
+                warm / 10,
+                warm % 10,
+                random(8),
+                random(10),
+                warm / 10 - 3,
+                random(10),
+                60 + random(40),
+                random(600),
+                10 + random(80),
+                minute / 60,
+                POINTS[random(8) as usize],
+                minute / 60,
+                minute % 60
+            );
+            out.write_all(line.as_bytes()).unwrap();
+            written += line.len();
+            row += 1;
+        }
+    }
+    written
+}
+
+/// Reading rows alone, from memory, on one core.
+fn parse_alone(folder: &Path, raw: usize) {
+    let station = Arc::new(Station::new(Format::WeatherUnderground, "IBENCH1", &serde_json::Map::new()));
+    let contract = Contract { format: None, station: Some(station), unknown_fields: UnknownFields::Keep };
+    // A part is enough, and does not hide the transform's own memory.
+    let mut text = vec![0; (20 << 20).min(raw / FILES)];
+    let mut file = std::fs::File::open(folder.join("2025_10_24_1761343020000_0.jsonl")).unwrap();
+    std::io::Read::read_exact(&mut file, &mut text).unwrap();
+    text.truncate(memchr::memrchr(b'\n', &text).map_or(0, |end| end + 1));
+    let started = Instant::now();
+    let rows: usize = text
+        .split_inclusive(|byte| *byte == b'\n')
+        .collect::<Vec<_>>()
+        .chunks(2_500)
+        .map(|lines| Block::read(&contract, None, &lines.concat(), 1).readings.len())
+        .sum();
+    told(&format!("reading rows alone, 1 core, {rows} rows"), text.len(), started.elapsed());
+}
+
+/// Moving the bytes alone.
+fn copy_alone(folder: &Path, raw: usize) {
+    let started = Instant::now();
+    for entry in std::fs::read_dir(folder.join("raw")).unwrap() {
+        std::fs::copy(entry.unwrap().path(), folder.join("copy")).unwrap();
+    }
+    told("copying the raw files", raw, started.elapsed());
+    std::fs::remove_file(folder.join("copy")).unwrap();
+}
+
+fn told(what: &str, bytes: usize, took: Duration) {
+    println!("{what:<50} {:>8.3} s {:>7.0} MB/s", took.as_secs_f64(), bytes as f64 / took.as_secs_f64() / 1e6);
+}
+
+/// Processor time of this process so far, user and system; 0 where the system does not tell.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+    // Hundredths of a second on every Linux.
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Peak resident memory of this process so far, in MB; 0 where the system does not tell.
+fn peak_megabytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default() / 1_000
+}

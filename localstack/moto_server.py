@@ -1,0 +1,58 @@
+"""Moto's server with three answers of its ECS brought in line with AWS.
+
+* DescribeTasks gives a container's `cpu` and `memory` as strings (API reference, data type `Container`); Moto gives
+  numbers, which the AWS SDK for Rust rightly refuses to read.
+* RunTask takes a Fargate task whose memory is declared for the task alone; Moto insists on the container's.
+* The network interface of a task run with `assignPublicIp: ENABLED` has a public address; Moto gives none.
+"""
+
+import sys
+
+from moto.ec2 import ec2_backends
+from moto.ecs import models
+from moto.server import main
+
+
+def strings_for_numbers(container, task_definition):
+    make_container(container, task_definition)
+    container.cpu = None if container.cpu is None else str(container.cpu)
+    container.memory = None if container.memory is None else str(container.memory)
+
+
+def memory_of_the_task(task_definition):
+    bare = [
+        container
+        for container in task_definition.container_definitions
+        if not {"memory", "Memory", "memoryReservation", "MemoryReservation"} & container.keys()
+    ]
+    for container in bare:
+        container["memoryReservation"] = 0
+    try:
+        return resources_of(task_definition)
+    finally:
+        for container in bare:
+            del container["memoryReservation"]
+
+
+def public_address(task, *given, **named):
+    make_task(task, *given, **named)
+    network = (getattr(task, "network_configuration", None) or {}).get("awsvpcConfiguration", {})
+    if network.get("assignPublicIp") != "ENABLED":
+        return
+    backend = ec2_backends[task._account_id][task.region_name]
+    for detail in (detail for attachment in task.attachments for detail in attachment["details"]):
+        if detail["name"] == "networkInterfaceId":
+            interface = backend.get_network_interface(detail["value"])
+            interface.public_ip_auto_assign = True
+            interface.check_auto_public_ip()
+
+
+make_task = models.Task.__init__
+models.Task.__init__ = public_address
+make_container = models.Container.__init__
+models.Container.__init__ = strings_for_numbers
+resources_of = models.EC2ContainerServiceBackend._calculate_task_resource_requirements
+models.EC2ContainerServiceBackend._calculate_task_resource_requirements = staticmethod(memory_of_the_task)
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
