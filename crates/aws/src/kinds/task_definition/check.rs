@@ -241,5 +241,4 @@ fn has_password(value: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "check_tests.rs"]
 mod tests;
