@@ -56,7 +56,7 @@ impl World {
             "updates": [{"q": {"_id": id}, "u": {"$set": {"measurements.temperature_c": temperature}}}],
         };
         let reply = self.wait(self.server.command(&self.database(), &update, "edit a document")).expect("edits");
-        assert_eq!(reply.get_i32("nModified"), Ok(1), "{id}: {reply}");
+        assert_eq!(reply.get_i32("nModified").ok(), Some(1), "{id}: {reply}");
     }
 
     /// Removes a station's documents; returns how many there were.

@@ -84,7 +84,6 @@ impl Kind for BackupKind {
     const NAME: &'static str = "Backup";
     const ABOUT: &'static str = "Keeps a verified backup of a database no older than its schedule asks for.";
     const HOLDS_DATA: bool = true;
-    const FOLLOWS: &'static [&'static str] = &["Bucket"];
     type Spec = BackupSpec;
 
     fn check(&self, _: &Meta, spec: &BackupSpec) -> Vec<Fault> {

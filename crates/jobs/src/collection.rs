@@ -87,7 +87,7 @@ impl CollectionKind {
                     .map_or_else(|| Failure::rejected(format!("read the manifest of {output}")), Failure::pending));
             }
         };
-        let server = Connection::of(&want.server, want.credentials.as_ref(), want.tls_ca_file.clone())?.open(&self.context).await?;
+        let server = Connection::of(&self.context, &want.server, want.credentials.as_ref(), want.tls_ca_file.clone())?.open(&self.context).await?;
         Ok(Sides { server, store, manifest })
     }
 }
@@ -110,7 +110,7 @@ impl Kind for CollectionKind {
     const NAME: &'static str = "Collection";
     const ABOUT: &'static str = "Keeps a MongoDB collection equal to a dataset, by station and day, with its indexes.";
     const HOLDS_DATA: bool = true;
-    const FOLLOWS: &'static [&'static str] = &["Dataset", "Service"];
+    const FOLLOWS: &'static [&'static str] = &["Dataset"];
     type Spec = CollectionSpec;
 
     fn check(&self, _: &Meta, spec: &CollectionSpec) -> Vec<Fault> {
@@ -128,7 +128,7 @@ impl Kind for CollectionKind {
     }
 
     async fn observe(&self, meta: &Meta, want: &CollectionSpec) -> Outcome<Option<Observed<CollectionSpec>>> {
-        let connection = Connection::of(&want.server, want.credentials.as_ref(), want.tls_ca_file.clone())?;
+        let connection = Connection::of(&self.context, &want.server, want.credentials.as_ref(), want.tls_ca_file.clone())?;
         let sides = self.sides(want).await?;
         let state = import::look(&sides.server, &want.import(), &sides.manifest, self.context.deep).await.map_err(database)?;
         if !state.exists && sides.manifest.documents > 0 {

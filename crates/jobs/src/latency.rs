@@ -96,7 +96,6 @@ fn key(meta: &Meta) -> String {
 impl Kind for LatencyKind {
     const NAME: &'static str = "LatencyProbe";
     const ABOUT: &'static str = "Measures a named query on a collection and holds it to a target.";
-    const FOLLOWS: &'static [&'static str] = &["Collection"];
     type Spec = ProbeSpec;
 
     fn check(&self, _: &Meta, spec: &ProbeSpec) -> Vec<Fault> {

@@ -52,13 +52,16 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// What the spec says; `Pending` while the Service has no endpoint.
-    pub fn of(server: &ServerRef, credentials: Option<&Link>, tls_ca_file: Option<String>) -> Outcome<Connection> {
+    /// What the spec says; `Pending` while the Service has no endpoint, unless the operator's URI makes that needless.
+    pub fn of(context: &JobContext, server: &ServerRef, credentials: Option<&Link>, tls_ca_file: Option<String>) -> Outcome<Connection> {
+        let given = context.mongodb_uri.is_some();
+        let needed = |link: &Link, output: &str| if given { Ok(link.output(output).ok()) } else { link.output(output).map(Some) };
         let (endpoint, uri_from_env) = match server {
-            ServerRef::Service(link) => (Some(link.output("endpoint")?), None),
+            ServerRef::Service(link) => (needed(link, "endpoint")?, None),
             ServerRef::FromEnv(variable) => (None, Some(variable.uri_from_env.clone())),
         };
-        Ok(Connection { endpoint, uri_from_env, secret: credentials.map(|link| link.output("arn")).transpose()?, tls_ca_file })
+        let secret = credentials.map_or(Ok(None), |link| needed(link, "arn"))?;
+        Ok(Connection { endpoint, uri_from_env, secret, tls_ca_file })
     }
 
     /// From the outputs of a Collection; `Pending` while it has none.

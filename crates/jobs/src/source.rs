@@ -86,7 +86,6 @@ async fn airbyte(target: &SharedStore, raw: &str) -> Outcome<usize> {
 impl Kind for SourceKind {
     const NAME: &'static str = "Source";
     const ABOUT: &'static str = "Collects a vendor's file or URL into raw JSONL in Airbyte's layout, or accepts what Airbyte put there.";
-    const FOLLOWS: &'static [&'static str] = &["Bucket"];
     type Spec = SourceSpec;
 
     fn check(&self, _: &Meta, spec: &SourceSpec) -> Vec<Fault> {

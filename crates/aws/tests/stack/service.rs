@@ -76,14 +76,14 @@ async fn a_task_converges(backend: Backend) {
     assert!(sight.note.as_deref().is_some_and(|note| note.contains("RUNNING, p8-mongodb-task:1") && note.contains("ephemeral")));
     let first = text(&sight, "taskArn").to_owned();
     scene.service.rests().await;
-    assert_eq!(scene.running().await, [first.clone()], "twenty applies, one task");
+    assert_eq!(scene.running().await, std::slice::from_ref(&first), "twenty applies, one task");
 
     // Stopped by hand: another one.
     scene.stop(&first).await;
     let sight = scene.service.converge().await;
     let second = text(&sight, "taskArn").to_owned();
     assert_ne!(first, second);
-    assert_eq!(scene.running().await, [second.clone()]);
+    assert_eq!(scene.running().await, std::slice::from_ref(&second));
 
     // A new revision: the old task goes first.
     scene.new_revision().await;
@@ -91,7 +91,7 @@ async fn a_task_converges(backend: Backend) {
     let sight = scene.service.converge().await;
     let third = text(&sight, "taskArn").to_owned();
     assert_ne!(second, third);
-    assert_eq!(scene.running().await, [third.clone()]);
+    assert_eq!(scene.running().await, std::slice::from_ref(&third));
 
     // Another port of call: security groups cannot be changed on a running task.
     let other = security_group(&scene.aws, "other-sg").await;

@@ -187,7 +187,7 @@ pub fn faults(meta: &Meta, spec: &AlarmSpec) -> Vec<Fault> {
         faults.push(fault.hint(format!("one of {}, or a percentile such as p95", STATISTICS.join(", "))));
     }
     let period = spec.period_seconds;
-    if period == 0 || (period % 60 != 0 && ![10, 20, 30].contains(&period)) {
+    if period == 0 || (!period.is_multiple_of(60) && ![10, 20, 30].contains(&period)) {
         faults.push(Fault::wrong("/periodSeconds", "must be 10, 20, 30 or a multiple of 60"));
     }
     if spec.evaluation_periods == 0 {

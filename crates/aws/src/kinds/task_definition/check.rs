@@ -54,7 +54,7 @@ fn size(cpu: u32, memory: u32) -> Option<Fault> {
         return Some(Fault::wrong("/cpu", format!("Fargate offers no {cpu} CPU units")).hint(format!("one of {}", offered.join(", "))));
     };
     let odd_one = (cpu, memory) == (256, 1536);
-    let good = (least..=most).contains(&memory) && (memory - least) % step == 0 && !odd_one;
+    let good = (least..=most).contains(&memory) && (memory - least).is_multiple_of(step) && !odd_one;
     let offered = match cpu {
         256 => "512, 1024 or 2048".to_owned(),
         _ => format!("{least} to {most} in steps of {step}"),
