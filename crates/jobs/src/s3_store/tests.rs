@@ -318,10 +318,11 @@ async fn stale_uploads_go_and_young_ones_stay() {
 }
 
 /// Against an emulator: `METEOCTL_TEST_MOTO_URL=http://127.0.0.1:5000 cargo test -p meteoctl-jobs`.
+#[allow(clippy::print_stderr, reason = "a skipped test must say so")]
 #[tokio::test]
 async fn an_emulator_keeps_what_was_written() {
     let Ok(url) = std::env::var("METEOCTL_TEST_MOTO_URL") else {
-        println!("skipped: METEOCTL_TEST_MOTO_URL is not set");
+        eprintln!("skipped: METEOCTL_TEST_MOTO_URL is not set");
         return;
     };
     let aws = Arc::new(Aws::new(&config().endpoint_url(url).build(), StackIdentity::default(), Tally::default()));
