@@ -65,7 +65,7 @@ fn link(map: &Map<String, Value>) -> Option<Link> {
 }
 
 /// One spelling: known references are literals, sets are sorted lists, accounts are bare ids, statements are sorted.
-pub fn canonical(statements: &mut Vec<Value>) {
+pub fn canonical(statements: &mut [Value]) {
     for statement in statements.iter_mut() {
         *statement = canonical_statement(statement);
     }

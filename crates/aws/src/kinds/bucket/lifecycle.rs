@@ -114,10 +114,8 @@ impl LifecycleRule {
         self.prefix = self.prefix.take().filter(|prefix| !prefix.is_empty());
         self.object_tags = self.object_tags.take().filter(|tags| !tags.is_empty());
         self.expired_object_delete_marker = self.expired_object_delete_marker.filter(|on| *on);
-        for list in [&mut self.transitions] {
-            *list = list.take().filter(|list| !list.is_empty());
-            list.iter_mut().for_each(|list| list.sort());
-        }
+        self.transitions = self.transitions.take().filter(|list| !list.is_empty());
+        self.transitions.iter_mut().for_each(|list| list.sort());
         self.noncurrent_transitions = self.noncurrent_transitions.take().filter(|list| !list.is_empty());
         self.noncurrent_transitions.iter_mut().for_each(|list| list.sort());
     }
