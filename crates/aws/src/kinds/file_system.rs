@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use meteoctl_engine::diff::{self, Diff};
 use meteoctl_engine::failure::Outcome;
-use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, expect_kind};
+use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, expect_kind};
 use sha2::{Digest, Sha256};
 
 pub use self::spec::{AccessPoint, FileSystemSpec, Lifecycle, MountTargets, PerformanceMode, Throughput};
@@ -156,10 +156,6 @@ impl Kind for FileSystem {
             Some(found) => write::delete(&self.aws, found.file_system_id()).await,
             None => Ok(()),
         }
-    }
-
-    fn predicted(&self, _: &Meta, _: &FileSystemSpec) -> Outputs {
-        Outputs::new()
     }
 }
 

@@ -1,7 +1,10 @@
 //! Changing a role.
 
 use aws_sdk_iam::types as iam;
-use meteoctl_engine::failure::{Failure, Outcome};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use meteoctl_engine::failure::{Class, Failure, Outcome};
 use meteoctl_engine::kind::Change;
 use serde_json::Value;
 
@@ -43,7 +46,7 @@ impl Pen<'_> {
             Err(error) if error::is(&error, &["EntityAlreadyExists"]) => {
                 Err(Failure::transient(doing).because(Cause("it exists by now".into())))
             }
-            Err(error) => Err(error::failure(doing, error)),
+            Err(error) => Err(settling(doing, error)),
         }
     }
 
@@ -56,7 +59,7 @@ impl Pen<'_> {
         }
         if change.touches("/assumedBy") {
             let request = self.aws.iam.update_assume_role_policy().role_name(self.role).policy_document(trust(want)?);
-            done(format!("change who may assume role {}", self.role), request.send().await)?;
+            request.send().await.map_err(|error| settling(format!("change who may assume role {}", self.role), error))?;
         }
         if change.touches("/description") || change.touches("/maxSessionSeconds") {
             let request = self.aws.iam.update_role().role_name(self.role).set_max_session_duration(want.max_session_seconds);
@@ -82,7 +85,7 @@ impl Pen<'_> {
         let standing = if new { Vec::new() } else { look::attached(self.aws, self.role).await? };
         for arn in wanted.iter().filter(|arn| !standing.contains(arn)) {
             let request = self.aws.iam.attach_role_policy().role_name(self.role).policy_arn(arn);
-            done(format!("attach {arn} to role {}", self.role), request.send().await)?;
+            request.send().await.map_err(|error| settling(format!("attach {arn} to role {}", self.role), error))?;
         }
         for arn in standing.iter().filter(|arn| !wanted.contains(arn)) {
             self.detach(arn).await?;
@@ -104,7 +107,8 @@ impl Pen<'_> {
             if !stands {
                 let text = iam_document::document(&statements).to_string();
                 let request = self.aws.iam.put_role_policy().role_name(self.role).policy_name(&policy.name).policy_document(text);
-                done(format!("write inline policy {} of role {}", policy.name, self.role), request.send().await)?;
+                let doing = format!("write inline policy {} of role {}", policy.name, self.role);
+                request.send().await.map_err(|error| settling(doing, error))?;
             }
         }
         for old in standing.iter().filter(|seen| !wanted.iter().any(|policy| policy.name == seen.name)) {
@@ -136,8 +140,29 @@ impl Pen<'_> {
         for policy in look::inline_names(self.aws, self.role).await? {
             self.forget(&policy).await?;
         }
-        done_or(doing, self.aws.iam.delete_role().role_name(self.role).send().await, &GONE)
+        match self.aws.iam.delete_role().role_name(self.role).send().await {
+            Err(error) if error::is(&error, &["DeleteConflict"]) => {
+                Err(Failure::transient(doing).because(Cause("IAM still sees policies on it".into())))
+            }
+            other => done_or(doing, other, &GONE),
+        }
     }
+}
+
+/// What IAM says while a role, or one that its trust policy names, is not known everywhere yet. Nothing else passes: a
+/// policy that does not exist, a document with a fault in it, would be waited for in vain.
+fn settling<E>(doing: String, error: SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let said = match &error {
+        SdkError::ServiceError(answer) => answer.err().message().unwrap_or_default().to_owned(),
+        _ => String::new(),
+    };
+    let unknown_role = error::is(&error, &GONE) && said.contains("The role with name");
+    let unknown_principal = error::is(&error, &["MalformedPolicyDocument"]) && said.contains("Invalid principal in policy");
+    let failure = error::failure(doing, error);
+    if unknown_role || unknown_principal { Failure { class: Class::Transient, ..failure } } else { failure }
 }
 
 fn spelled(statements: &[Value]) -> Vec<Value> {
