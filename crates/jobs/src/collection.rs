@@ -87,7 +87,8 @@ impl CollectionKind {
                     .map_or_else(|| Failure::rejected(format!("read the manifest of {output}")), Failure::pending));
             }
         };
-        let server = Connection::of(&self.context, &want.server, want.credentials.as_ref(), want.tls_ca_file.clone())?.open(&self.context).await?;
+        let server =
+            Connection::of(&self.context, &want.server, want.credentials.as_ref(), want.tls_ca_file.clone())?.open(&self.context).await?;
         Ok(Sides { server, store, manifest })
     }
 }
