@@ -143,7 +143,7 @@ mod tests {
             "Capacity is unavailable at this time. Please try again later or in a different availability zone",
         ];
         let table: Vec<String> =
-            reasons.iter().map(|reason| format!("{}\n  → {}", reason.get(..59).unwrap_or(reason), cause(reason))).collect();
+            reasons.iter().map(|reason| format!("{}\n  → {}", reason.get(..60).unwrap_or(reason), cause(reason))).collect();
         insta::assert_snapshot!(table.join("\n"), @r"
         CannotPullContainerError: pull image manifest has been retri
           → the image does not exist, or the execution role may not pull it: check name, tag and the role's permissions
