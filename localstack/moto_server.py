@@ -1,4 +1,6 @@
-"""Moto's server with three answers of its ECS brought in line with AWS.
+"""Moto's server with its accounts and three answers of its ECS brought in line with AWS and LocalStack.
+
+* An access key of twelve digits names the account that is meant, as in LocalStack; Moto itself looks for a header.
 
 * DescribeTasks gives a container's `cpu` and `memory` as strings (API reference, data type `Container`); Moto gives
   numbers, which the AWS SDK for Rust rightly refuses to read.
@@ -6,11 +8,20 @@
 * The network interface of a task run with `assignPublicIp: ENABLED` has a public address; Moto gives none.
 """
 
+import re
 import sys
 
 from moto.ec2 import ec2_backends
 from moto.ecs import models
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
+
+
+def account_of_the_key(application, environ, start_response):
+    key = re.search(r"Credential=(\d{12})/", environ.get("HTTP_AUTHORIZATION", ""))
+    if key:
+        environ.setdefault("HTTP_X_MOTO_ACCOUNT_ID", key[1])
+    return dispatch(application, environ, start_response)
 
 
 def strings_for_numbers(container, task_definition):
@@ -47,6 +58,8 @@ def public_address(task, *given, **named):
             interface.check_auto_public_ip()
 
 
+dispatch = DomainDispatcherApplication.__call__
+DomainDispatcherApplication.__call__ = account_of_the_key
 make_task = models.Task.__init__
 models.Task.__init__ = public_address
 make_container = models.Container.__init__
