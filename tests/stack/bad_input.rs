@@ -79,7 +79,7 @@ fn a_source_that_cannot_be_read_blocks_what_needs_it_alone() {
 fn a_broken_line_is_a_reject_and_the_others_arrive() {
     let Some(world) = World::new("a_broken_line_is_a_reject_and_the_others_arrive") else { return };
     let world = world.with_samples();
-    world.edit("40-sources.yaml", "  from: sources/infoclimat.json\n  mode: overwrite\n", "");
+    world.without_vendor_file("infoclimat.json");
     world.make_bucket();
     let hour = |hour: u32| {
         format!(

@@ -166,6 +166,19 @@ impl World {
         std::fs::write(&path, text.replace(&from, &to.replace("p8", &self.name))).expect("writes the desired state");
     }
 
+    /// Leaves the filling of one source's prefix to Airbyte: its document no longer says where the vendor's file lies.
+    #[track_caller]
+    pub fn without_vendor_file(&self, file: &str) {
+        let path = self.folder.path().join("40-sources.yaml");
+        let text = std::fs::read_to_string(&path).expect("reads the desired state");
+        let mut lines: Vec<&str> = text.lines().collect();
+        let from = format!("  from: sources/{file}");
+        let at = lines.iter().position(|line| line.starts_with(&from)).unwrap_or_else(|| panic!("no `{from}`"));
+        assert!(lines[at + 1].starts_with("  mode:"), "after `{from}` comes `{}`", lines[at + 1]);
+        lines.drain(at..at + 2);
+        std::fs::write(&path, lines.join("\n")).expect("writes the desired state");
+    }
+
     /// Points the binary to another address than the stack's, or gives it another key.
     pub fn set(&mut self, variable: &'static str, value: &str) {
         self.variables.retain(|(name, _)| *name != variable);

@@ -11,8 +11,10 @@ pub struct Pace {
     pub first_pause: Duration,
     /// Longest pause after a transient failure.
     pub longest_pause: Duration,
-    /// How long transient failures of one document are borne.
+    /// How long transient failures of one document are borne by a run that changes things.
     pub patience: Duration,
+    /// The same for a run that only looks: somebody waits for the answer, and the client has tried several times already.
+    pub patience_to_look: Duration,
     /// Pause between two looks at a thing that is settling or was just written; grows by half each time up to `longest_pause`.
     pub look_pause: Duration,
     /// Factor on every kind's grace time.
@@ -25,6 +27,7 @@ impl Default for Pace {
             first_pause: Duration::from_millis(300),
             longest_pause: Duration::from_secs(10),
             patience: Duration::from_secs(120),
+            patience_to_look: Duration::from_secs(15),
             look_pause: Duration::from_millis(200),
             grace_factor: 1.0,
         }
@@ -38,6 +41,7 @@ impl Pace {
             first_pause: Duration::from_millis(1),
             longest_pause: Duration::from_millis(5),
             patience: Duration::from_millis(200),
+            patience_to_look: Duration::from_millis(20),
             look_pause: Duration::from_millis(1),
             grace_factor: 0.002,
         }

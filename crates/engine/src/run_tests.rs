@@ -1,5 +1,7 @@
 //! Journeys of the loop in a world in memory.
 
+use std::time::Duration;
+
 use crate::document::Document;
 use crate::report::{Fate, Report};
 use crate::run::{Settings, converge, run};
@@ -97,6 +99,16 @@ async fn transient_failures_are_borne_for_a_while() {
     assert_eq!(apply(&world, &documents).await.converged, Some(true));
     world.state().flaky.insert("a".into(), u32::MAX);
     assert!(of(&apply(&world, &documents).await, "a").starts_with("failed: look at a"));
+}
+
+#[tokio::test]
+async fn who_only_looks_does_not_wait_long_for_a_service_that_fails() {
+    let (world, documents) = (World::default(), documents(CHAIN));
+    world.state().flaky.insert("a".into(), u32::MAX);
+    let mut settings = Settings::quick();
+    (settings.pace.patience, settings.pace.patience_to_look) = (Duration::from_secs(3600), Duration::ZERO);
+    let report = run("plan", &documents, &world.registry(), Mode::Plan, &settings).await;
+    assert!(of(&report, "a").starts_with("failed: look at a"), "{}", of(&report, "a"));
 }
 
 #[tokio::test]

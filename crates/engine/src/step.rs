@@ -265,7 +265,10 @@ async fn bear(subject: &Subject<'_>, mode: Mode, settings: &Settings, memory: &m
         Class::Transient => {
             memory.failures += 1;
             let since = *memory.failing_since.get_or_insert_with(Instant::now);
-            let patience = settings.pace.patience.max(settings.pace.grace(subject.kind.grace()));
+            let patience = match mode.writes() {
+                true => settings.pace.patience.max(settings.pace.grace(subject.kind.grace())),
+                false => settings.pace.patience_to_look,
+            };
             if since.elapsed() >= patience || settings.out_of_time() {
                 tracing::debug!(document = %subject.id, elapsed = ?memory.started.elapsed(), "patience is over");
                 return Some(Stepped::failed(&failure));
