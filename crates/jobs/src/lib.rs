@@ -8,6 +8,7 @@ mod collection;
 mod context;
 mod dataset;
 mod latency;
+pub mod lock;
 mod quality;
 pub mod restore;
 pub mod s3_store;
