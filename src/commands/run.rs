@@ -9,9 +9,10 @@ use meteoctl_engine::run::{Settings, converge, run as run_documents};
 use meteoctl_engine::step::Mode;
 
 use super::drift::DATA_KINDS;
+use super::locked::{LockArguments, alone};
 use super::select::with_needs;
 use super::{Desk, apply, usage};
-use crate::app::Wishes;
+use crate::app::{Held, Wishes};
 
 /// What run takes.
 #[derive(Debug, Args)]
@@ -22,6 +23,9 @@ pub struct Arguments {
     /// Names of its documents; all when left out
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+    /// The lock
+    #[command(flatten)]
+    lock: LockArguments,
 }
 
 /// The jobs.
@@ -66,9 +70,12 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
     let quiet = Settings { listener: meteoctl_engine::event::silent(), ..app.settings.clone() };
     let planned = run_documents("plan", &app.documents, &app.registry, Mode::Plan, &quiet).await;
     stands(&planned)?;
-    let mut report = converge(&app.documents, &app.registry, &app.settings).await;
-    report.verb = "run".to_owned();
+    let work = async |settings: Settings, _: Option<&Held>| converge(&app.documents, &app.registry, &settings).await;
+    let done = alone(desk, &app, "run", &arguments.lock, work).await;
     desk.view.end_of_story();
+    let (mut report, calls) = done?;
+    report.verb = "run".to_owned();
+    report.receipt.lock = calls;
     Ok(apply::finish(desk, &report))
 }
 

@@ -113,7 +113,7 @@ pub struct Line {
 }
 
 /// What a verb did, or would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// [`FORMAT_VERSION`].

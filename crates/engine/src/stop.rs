@@ -63,7 +63,12 @@ mod tests {
         let settings = Settings::quick();
         settings.stop.ask();
         let report = run("apply", &list, &world.registry(), Mode::Apply, &settings).await;
-        assert!(report.lines.iter().any(|line| matches!(&line.fate, Fate::Failed { trouble } if trouble.causes == ["the run was asked to stop"])));
+        assert!(
+            report
+                .lines
+                .iter()
+                .any(|line| matches!(&line.fate, Fate::Failed { trouble } if trouble.causes == ["the run was asked to stop"]))
+        );
         assert_eq!(world.state().writes, Vec::<String>::new());
         // Looking goes on: a plan is not disturbed.
         let planned = run("plan", &list, &world.registry(), Mode::Plan, &settings).await;

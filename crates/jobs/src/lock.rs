@@ -26,8 +26,8 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 pub use process::Process;
-pub use record::{Holder, Record, words};
 use record::{FORMAT, Verdict, judge};
+pub use record::{Holder, Record, words};
 use remote::{Put, Remote, S3Object, Seen, not_a_lock};
 
 /// Exit code of a run that found the lock taken, or lost it.

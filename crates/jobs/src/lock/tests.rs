@@ -112,7 +112,10 @@ async fn who_holds_it_since_when_is_told() {
     let memory = Arc::new(Memory::default());
     let _lock = take(&memory).await;
     let text = refused(&memory).await.causes().join("");
-    assert!(text.starts_with("it is held by ann@here (process ") && text.contains(", since ") && text.contains(", for apply, until "), "{text}");
+    assert!(
+        text.starts_with("it is held by ann@here (process ") && text.contains(", since ") && text.contains(", for apply, until "),
+        "{text}"
+    );
 }
 
 #[tokio::test]
