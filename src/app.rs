@@ -2,6 +2,7 @@
 
 mod lock;
 mod policy;
+mod removal;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use serde_json::Value;
 pub use jobs::restore::Request as RestoreRequest;
 pub use lock::{Ground, Held, Locks};
 pub use policy::{Purpose, policy};
+pub use removal::{Orphans, Removal};
 
 use crate::cli::Global;
 use crate::config::{self, Config};

@@ -101,6 +101,8 @@ pub enum Command {
     Restore(commands::restore::Arguments),
     /// Remove everything, in reverse order; things that hold data only when confirmed by name
     Destroy(commands::destroy::Arguments),
+    /// List what carries the stack's tags but has no document any more; remove it with --yes
+    Prune(commands::prune::Arguments),
     /// Show who holds the stack's lock, or free it
     Lock(commands::lock::Arguments),
     /// Show what the task writes to its log

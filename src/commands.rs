@@ -12,6 +12,7 @@ pub mod locked;
 pub mod logs;
 pub mod operate;
 pub mod plan;
+pub mod prune;
 pub mod restore;
 pub mod run;
 pub mod saved;
@@ -74,6 +75,7 @@ async fn dispatch(command: Command, desk: &Desk<'_>) -> Outcome<u8> {
         Command::Run(arguments) => run::run(desk, &arguments).await,
         Command::Restore(arguments) => restore::run(desk, &arguments).await,
         Command::Destroy(arguments) => destroy::run(desk, &arguments).await,
+        Command::Prune(arguments) => prune::run(desk, &arguments).await,
         Command::Graph(arguments) => graph::run(desk, &arguments).await,
         Command::Explain(arguments) => explain::run(desk, &arguments).await,
         Command::Lock(arguments) => lock::run(desk, &arguments).await,

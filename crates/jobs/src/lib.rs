@@ -10,6 +10,7 @@ mod dataset;
 mod latency;
 pub mod lock;
 mod quality;
+pub mod removal;
 pub mod restore;
 pub mod s3_store;
 mod server;
