@@ -12,6 +12,8 @@ mod bad_input;
 mod data_kinds;
 #[path = "stack/database.rs"]
 mod database;
+#[path = "stack/destroy.rs"]
+mod destroy;
 #[path = "stack/first_run.rs"]
 mod first_run;
 #[path = "stack/hands.rs"]
@@ -20,8 +22,14 @@ mod hands;
 mod interrupted;
 #[path = "stack/inventory.rs"]
 mod inventory;
+#[path = "stack/lock.rs"]
+mod lock;
+#[path = "stack/operate.rs"]
+mod operate;
 #[path = "stack/outcome.rs"]
 mod outcome;
+#[path = "stack/prune.rs"]
+mod prune;
 #[path = "stack/random.rs"]
 mod random;
 #[path = "stack/real_data.rs"]

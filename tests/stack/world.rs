@@ -229,7 +229,8 @@ impl World {
         self.runtime.block_on(future)
     }
 
-    fn command(&self, files: &[&str], arguments: &[&str]) -> Command {
+    /// The binary with this world's environment, not started yet.
+    pub fn command(&self, files: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meteoctl"));
         let foreign = |name: &str| name.starts_with("AWS_") || name.starts_with("METEOCTL_") || name == "MONGO_URI";
         for (name, _) in std::env::vars_os().filter(|(name, _)| foreign(&name.to_string_lossy())) {
