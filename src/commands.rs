@@ -39,6 +39,8 @@ pub const ERROR: u8 = 1;
 pub const CHANGES: u8 = 2;
 /// Refused by policy.
 pub const POLICY: u8 = 3;
+/// Locked by another run.
+pub const LOCKED: u8 = 4;
 /// The words on the command line are wrong.
 pub const USAGE: u8 = 64;
 

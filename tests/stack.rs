@@ -28,6 +28,8 @@ mod lock;
 mod operate;
 #[path = "stack/outcome.rs"]
 mod outcome;
+#[path = "stack/plans.rs"]
+mod plans;
 #[path = "stack/prune.rs"]
 mod prune;
 #[path = "stack/random.rs"]

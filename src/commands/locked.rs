@@ -1,6 +1,6 @@
 //! One writer at a time: what every verb that writes goes through.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use meteoctl_engine::failure::{Failure, Outcome};
@@ -12,13 +12,16 @@ use meteoctl_engine::stop::Stop;
 use meteoctl_engine::tally::Calls;
 use meteoctl_jobs::lock::Name;
 
-use super::Desk;
 use super::saved::Saved;
+use super::{Desk, LOCKED};
 use crate::app::{App, Ground, Held};
 use crate::cli::duration;
 
 /// Shortest expiry: a holder must be able to renew its lock over a slow line.
 const SHORTEST: Duration = Duration::from_secs(3);
+
+/// Pause between two attempts to take the lock.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// How the lock is taken.
 #[derive(Debug, Clone, Args)]
@@ -26,6 +29,9 @@ pub struct LockArguments {
     /// How long after its last sign of life another run waits for this one, at least 3s
     #[arg(long, default_value = "60s", value_parser = expiry, value_name = "TIME")]
     pub lock_expiry: Duration,
+    /// How long to wait for the lock while another run holds it; at once exit code 4 when left out
+    #[arg(long, default_value = "0s", value_parser = duration, value_name = "TIME")]
+    pub lock_wait: Duration,
 }
 
 fn expiry(text: &str) -> Result<Duration, String> {
@@ -43,7 +49,7 @@ pub async fn alone<T>(
     arguments: &LockArguments,
     work: impl AsyncFnOnce(Settings, Option<&Held>) -> T,
 ) -> Outcome<(T, Calls)> {
-    let Some(held) = app.locks.take(Name::Lock, verb, arguments.lock_expiry).await? else {
+    let Some(held) = take(desk, app, verb, arguments).await? else {
         desk.view.story("note: there is no bucket to keep a lock in; make sure that nobody else writes\n");
         return Ok((until_stopped(desk, &app.settings.stop, work(app.settings.clone(), None)).await?, Calls::default()));
     };
@@ -55,6 +61,23 @@ pub async fn alone<T>(
             .story(&format!("warning: the lock was not given back ({words}); it is free after {} s\n", arguments.lock_expiry.as_secs()));
     }
     done.map(|done| (done, held.calls()))
+}
+
+/// Takes the lock, asking again until the time to wait is over.
+async fn take(desk: &Desk<'_>, app: &App, verb: &str, arguments: &LockArguments) -> Outcome<Option<Held>> {
+    let began = Instant::now();
+    let mut told = false;
+    loop {
+        match app.locks.take(Name::Lock, verb, arguments.lock_expiry).await {
+            Err(failure) if failure.exit == Some(LOCKED) && began.elapsed() < arguments.lock_wait => {
+                if !std::mem::replace(&mut told, true) {
+                    desk.view.story(&format!("Waiting for the lock: {}\n", failure.causes().join(": ")));
+                }
+                tokio::time::sleep(BETWEEN.min(arguments.lock_wait.saturating_sub(began.elapsed()))).await;
+            }
+            taken => return taken,
+        }
+    }
 }
 
 /// Applies as the only writer. The bucket that keeps the lock is made first, without one: that can be repeated and interleaved

@@ -18,13 +18,10 @@ use tokio::net::TcpListener;
 
 use self::metrics::{Ended, Health};
 use super::locked::{self, LockArguments};
-use super::{DONE, Desk, apply};
+use super::{DONE, Desk, LOCKED, apply};
 use crate::app::{Held, Wishes};
 use crate::cli::duration;
 use crate::view::human;
-
-/// Exit code of a run that found the lock taken.
-const LOCKED: u8 = 4;
 
 /// What operate takes.
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::LOCKED;
+use crate::commands::LOCKED;
 
 /// Bounds of the histogram of rounds, in seconds: a look takes a few, a first apply many minutes.
 const BOUNDS: [f64; 9] = [0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0];
