@@ -101,7 +101,11 @@ fn document(line: &Line, verbose: bool) -> String {
         Fate::Later { after } => _ = writeln!(text, "  after {after}"),
         Fate::Blocked { by } => _ = writeln!(text, "  by {by}"),
         Fate::Settling { why } => _ = writeln!(text, "  {why}"),
-        Fate::Failed { trouble } => _ = writeln!(text, "  cannot {}\n{}", trouble.doing, reasons(trouble, "    ").trim_end()),
+        Fate::Failed { trouble } => {
+            let _ = writeln!(text, "  cannot {}", trouble.doing);
+            text.push_str(&reasons(trouble, "    "));
+            let _ = writeln!(text, "    {DIM}declared in {}{DIM:#}", line.place);
+        }
         Fate::WouldUpdate { diff } | Fate::Updated { diff } => _ = writeln!(text, "\n{}", fields(diff).trim_end_matches('\n')),
         _ => text.push('\n'),
     }

@@ -1,6 +1,6 @@
 //! The dataset file in the database: what differs, and making it not differ.
 //!
-//! The unit is the station-day. [`look`] compares the manifest's digest of each station-day with the
+//! The unit is the station-day. [`look()`] compares the manifest's digest of each station-day with the
 //! database's and names those that are missing, differing or extra; [`run`] writes those alone, can be
 //! killed at any moment and repeated, and ends by reading the collection back.
 

@@ -109,7 +109,7 @@ impl Store for S3Store {
         Box::pin(self.describe(key))
     }
 
-    /// An offset at or past the end gives an empty stream. A body that breaks off is resumed, up to [`read::RESUMES`] times, as
+    /// An offset at or past the end gives an empty stream. A body that breaks off is resumed, up to five times, as
     /// long as the object is still the same one.
     fn get<'a>(&'a self, key: &'a str, offset: u64) -> BoxFuture<'a, Result<ByteStream, StoreError>> {
         Box::pin(read::open(self.clone(), key.to_owned(), offset))

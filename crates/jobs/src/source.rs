@@ -75,6 +75,13 @@ impl SourceKind {
     }
 }
 
+/// A failure that names the file or URL as the document does.
+fn cannot_collect(from: &str, error: meteoctl_data::fault::Fault) -> Failure {
+    let inner = fault(error);
+    let (class, hint) = (inner.class, inner.hint.clone());
+    Failure { class, hint, ..Failure::rejected(format!("collect {from}")).because(inner) }
+}
+
 async fn airbyte(target: &SharedStore, raw: &str) -> Outcome<usize> {
     match target.list(raw).await {
         Ok(objects) => Ok(objects.len()),
@@ -123,7 +130,7 @@ impl Kind for SourceKind {
                 .then(|| Observed::new(want.clone()).note(format!("{objects} raw objects, filled by others")).output("bucket", bucket)));
         };
         let input = self.input(meta, from).await?;
-        let standing = collect::look(&want.collect(), input, target.as_ref()).await.map_err(fault)?;
+        let standing = collect::look(&want.collect(), input, target.as_ref()).await.map_err(|error| cannot_collect(from, error))?;
         if !standing.present && standing.outdated.is_empty() {
             return Ok(None);
         }
@@ -149,7 +156,7 @@ impl Kind for SourceKind {
         };
         let target = self.context.store(&want.bucket)?;
         let input = self.input(meta, from).await?;
-        collect::collect(&want.collect(), input, target.as_ref()).await.map_err(fault)?;
+        collect::collect(&want.collect(), input, target.as_ref()).await.map_err(|error| cannot_collect(from, error))?;
         self.context.forced.done(&Id::new(Self::NAME, &meta.name));
         Ok(())
     }
