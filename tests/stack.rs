@@ -8,10 +8,14 @@
 mod again;
 #[path = "stack/bad_input.rs"]
 mod bad_input;
+#[path = "stack/calls.rs"]
+mod calls;
 #[path = "stack/database.rs"]
 mod database;
 #[path = "stack/first_run.rs"]
 mod first_run;
+#[path = "stack/gate.rs"]
+mod gate;
 #[path = "stack/hands.rs"]
 mod hands;
 #[path = "stack/interrupted.rs"]
