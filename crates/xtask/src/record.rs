@@ -11,6 +11,9 @@ use crate::workspace::make_folder;
 /// Columns of the pictured terminal; longer lines are cut, as a terminal without wrapping would.
 const COLUMNS: usize = 132;
 
+/// What lines across the page are made of: nothing is lost when one is cut.
+const RULE: char = '─';
+
 /// A terminal session that is being recorded.
 #[derive(Debug, Default)]
 pub struct Recording {
@@ -72,7 +75,7 @@ fn cut(line: &str) -> String {
         width += 1;
         match width {
             ..COLUMNS => kept.push(letter),
-            COLUMNS => kept.push('…'),
+            COLUMNS => kept.push(if letter == RULE { RULE } else { '…' }),
             _ => {}
         }
     }
