@@ -8,12 +8,16 @@
 mod again;
 #[path = "stack/bad_input.rs"]
 mod bad_input;
+#[path = "stack/calls.rs"]
+mod calls;
 #[path = "stack/data_kinds.rs"]
 mod data_kinds;
 #[path = "stack/database.rs"]
 mod database;
 #[path = "stack/first_run.rs"]
 mod first_run;
+#[path = "stack/gate.rs"]
+mod gate;
 #[path = "stack/hands.rs"]
 mod hands;
 #[path = "stack/interrupted.rs"]

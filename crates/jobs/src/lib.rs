@@ -9,6 +9,7 @@ mod context;
 mod dataset;
 mod latency;
 mod quality;
+mod recall;
 pub mod restore;
 pub mod s3_store;
 mod server;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use meteoctl_engine::kind::AnyKind;
 
 pub use context::{Forced, JobContext};
+pub use recall::Recall;
 pub use server::probe;
 
 /// All job kinds over one context.
