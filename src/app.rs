@@ -147,6 +147,7 @@ fn context(aws: Arc<Aws>, listener: Listener, config: &Config, documents: &[Docu
         variables: config::variables(named),
         deep: wishes.deep,
         forced,
+        recall: jobs::Recall::default(),
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Global {
     #[arg(long, default_value = "30m", value_parser = duration, global = true, value_name = "TIME")]
     pub timeout: Duration,
     /// Most documents in hand at once
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100), global = true, value_name = "N")]
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=100), global = true, value_name = "N")]
     pub concurrency: u16,
 }
 

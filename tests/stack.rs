@@ -8,6 +8,8 @@
 mod again;
 #[path = "stack/bad_input.rs"]
 mod bad_input;
+#[path = "stack/calls.rs"]
+mod calls;
 #[path = "stack/data_kinds.rs"]
 mod data_kinds;
 #[path = "stack/database.rs"]
@@ -16,6 +18,8 @@ mod database;
 mod destroy;
 #[path = "stack/first_run.rs"]
 mod first_run;
+#[path = "stack/gate.rs"]
+mod gate;
 #[path = "stack/hands.rs"]
 mod hands;
 #[path = "stack/interrupted.rs"]

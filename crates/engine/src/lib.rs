@@ -3,6 +3,7 @@
 //! Must not know: any cloud, any weather, any database, the command line, the environment. Kinds come in
 //! through [`kind::Kind`], what happened goes out as [`event::Event`]s and a [`report::Report`].
 
+pub mod ahead;
 pub mod check;
 pub mod diff;
 pub mod document;

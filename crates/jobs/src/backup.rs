@@ -7,7 +7,7 @@ use chrono::Utc;
 use meteoctl_data::backup::{self, BackupSpec as Wish};
 use meteoctl_data::schedule::Schedule;
 use meteoctl_engine::failure::{Failure, Outcome};
-use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, expect_kind};
+use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, expect_kind};
 use meteoctl_engine::reference::{Id, Link};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,7 @@ impl Kind for BackupKind {
     const NAME: &'static str = "Backup";
     const ABOUT: &'static str = "Keeps a verified backup of a database no older than its schedule asks for.";
     const HOLDS_DATA: bool = true;
+    const LOOKS_ALONE: bool = true;
     type Spec = BackupSpec;
 
     fn check(&self, _: &Meta, spec: &BackupSpec) -> Vec<Fault> {
@@ -96,6 +97,12 @@ impl Kind for BackupKind {
             faults.push(Fault::wrong("/keep/last", "the last verified backup is never removed: keep at least 1"));
         }
         faults
+    }
+
+    /// The times: a Schedule that has this backup made in the cloud takes them over.
+    fn predicted(&self, _: &Meta, spec: &BackupSpec) -> Outputs {
+        let times = spec.schedule.as_ref().and_then(|times| serde_json::to_value(times).ok());
+        Outputs::from_iter(times.map(|times| ("schedule".to_owned(), times)))
     }
 
     async fn observe(&self, meta: &Meta, want: &BackupSpec) -> Outcome<Option<Observed<BackupSpec>>> {

@@ -8,6 +8,7 @@ use meteoctl_data::manifest::DatasetManifest;
 use meteoctl_data::mongo::Server;
 use meteoctl_data::store::SharedStore;
 use meteoctl_data::transform::read_manifest;
+use meteoctl_engine::ahead::Ahead;
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, expect_kind};
 use meteoctl_engine::reference::{Id, Link};
@@ -16,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::context::{JobContext, database, fault};
-use crate::s3_store::S3Store;
 use crate::server::{Connection, ServerRef};
 
 /// Keeps a collection equal to a dataset.
@@ -77,7 +77,7 @@ struct Sides {
 impl CollectionKind {
     async fn sides(&self, want: &CollectionSpec) -> Outcome<Sides> {
         let output = want.dataset.output("output")?;
-        let store: SharedStore = Arc::new(S3Store::new(self.context.aws.clone(), want.dataset.output("bucket")?));
+        let store: SharedStore = self.context.bucket(want.dataset.output("bucket")?);
         let manifest = match read_manifest(store.as_ref(), &output).await.map_err(fault)? {
             Some(manifest) => manifest,
             None => {
@@ -126,6 +126,23 @@ impl Kind for CollectionKind {
     fn predicted(&self, _: &Meta, spec: &CollectionSpec) -> Outputs {
         let place = json!({"database": spec.database, "collection": spec.collection, "timestampType": spec.timestamp_type});
         place.as_object().cloned().unwrap_or_default()
+    }
+
+    /// The manifest and the login need no task that runs: a plan has them when its endpoint is known.
+    async fn ahead(&self, _: &Meta, want: &CollectionSpec) -> Outcome<Ahead> {
+        let manifest = async {
+            let store = self.context.bucket(want.dataset.output("bucket")?);
+            read_manifest(store.as_ref(), &want.dataset.output("output")?).await.map_err(fault).map(drop)
+        };
+        let given = self.context.mongodb_uri.is_some() || matches!(want.server, ServerRef::FromEnv(_));
+        let login = async {
+            match want.credentials.as_ref().filter(|_| !given) {
+                Some(secret) => self.context.login(&secret.output("name")?).await.map(drop),
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(manifest, login)?;
+        Ok(Ahead::nothing())
     }
 
     async fn observe(&self, meta: &Meta, want: &CollectionSpec) -> Outcome<Option<Observed<CollectionSpec>>> {

@@ -67,6 +67,7 @@ impl Kind for DatasetKind {
     const NAME: &'static str = "Dataset";
     const ABOUT: &'static str = "Transforms raw records into one file of canonical documents, with rejects, ledger and manifest.";
     const FOLLOWS: &'static [&'static str] = &["Source"];
+    const LOOKS_ALONE: bool = true;
     type Spec = DatasetSpec;
 
     fn check(&self, _: &Meta, spec: &DatasetSpec) -> Vec<Fault> {
@@ -83,7 +84,8 @@ impl Kind for DatasetKind {
     }
 
     fn predicted(&self, _: &Meta, spec: &DatasetSpec) -> Outputs {
-        Outputs::from_iter([("output".to_owned(), spec.output.clone().into())])
+        let bucket = spec.bucket.output("name").ok().map(|name| ("bucket".to_owned(), name.into()));
+        Outputs::from_iter(bucket.into_iter().chain([("output".to_owned(), spec.output.clone().into())]))
     }
 
     async fn observe(&self, meta: &Meta, want: &DatasetSpec) -> Outcome<Option<Observed<DatasetSpec>>> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use meteoctl_aws::policy::Action;
+use meteoctl_engine::ahead::Ahead;
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::kind::{AnyKind, BoxFuture, Change, Fault, Meta, Outputs, Sight, SpecError, Standing};
 use meteoctl_engine::reference::Id;
@@ -188,7 +189,19 @@ impl AnyKind for Removing {
         self.inner.predicted(meta, spec)
     }
 
-    fn look<'a>(&'a self, meta: &'a Meta, spec: &'a Value, today: NaiveDate) -> BoxFuture<'a, Outcome<Sight>> {
+    fn guards(&self, _: &Value) -> bool {
+        false
+    }
+
+    fn run_begins(&self, looks: bool) {
+        self.inner.run_begins(looks);
+    }
+
+    fn ahead<'a>(&'a self, _: &'a Meta, _: &'a Value) -> BoxFuture<'a, Outcome<Ahead>> {
+        Box::pin(async { Ok(Ahead::nothing()) })
+    }
+
+    fn look_from<'a>(&'a self, meta: &'a Meta, spec: &'a Value, today: NaiveDate, _: Ahead) -> BoxFuture<'a, Outcome<Sight>> {
         Box::pin(async move {
             match self.way(spec)? {
                 Way::Along(why) => Ok(sight(Standing::Absent, Some(why))),

@@ -37,6 +37,7 @@ pub struct Alarm {
 impl Kind for Alarm {
     const NAME: &'static str = "Alarm";
     const ABOUT: &'static str = "A CloudWatch alarm on a metric: no task runs, the backup is too old, errors in the log.";
+    const LOOKS_ALONE: bool = true;
 
     type Spec = AlarmSpec;
 

@@ -50,6 +50,7 @@ pub struct Schedule {
 impl Kind for Schedule {
     const NAME: &'static str = "Schedule";
     const ABOUT: &'static str = "Starts a task on Fargate at set times: EventBridge Scheduler calls RunTask.";
+    const LOOKS_ALONE: bool = true;
     // A role that was just made cannot be assumed for some seconds.
     const GRACE: Duration = Duration::from_secs(120);
 
