@@ -99,3 +99,37 @@ fn what_is_not_ours_is_left_alone() {
     world.wait(role.send()).expect("the role is still there");
     assert_eq!(report.fate("Service/mongodb"), "deleted");
 }
+
+#[test]
+fn what_was_never_taken_over_is_not_removed_although_its_document_would_adopt_it() {
+    let Some(world) = World::new("what_was_never_taken_over_is_not_removed_although_its_document_would_adopt_it") else { return };
+    let group = world.named("/ecs/mongodb-task-p8");
+    world.wait(world.aws.logs.create_log_group().log_group_name(&group).send()).expect("somebody makes a log group");
+    world.edit("10-storage.yaml", "  name: /ecs/mongodb-task-p8 ", "  annotations: {adopt: \"true\"}\n  name: /ecs/mongodb-task-p8 ");
+    let refused =
+        world.run_on(&["00-stack.yaml", "10-storage.yaml"], &["destroy", "--yes", "--output", "json", "--confirm", &group]).expect(1);
+    refused.says(&["was never taken over by this stack"]);
+    let groups = world.aws.logs.describe_log_groups().log_group_name_prefix(&group);
+    assert_eq!(world.wait(groups.send()).expect("lists log groups").log_groups().len(), 1);
+}
+
+#[test]
+fn what_stands_in_the_way_is_named() {
+    let Some(world) = World::new("what_stands_in_the_way_is_named") else { return };
+    const NETWORK: [&str; 3] = ["00-stack.yaml", "10-storage.yaml", "20-network-and-roles.yaml"];
+    world.run_on(&NETWORK, &["apply", "--yes"]).expect(0);
+    let group = world.security_groups().pop().expect("the security group");
+    let subnets = world.wait(world.aws.ec2.describe_subnets().send()).expect("lists subnets");
+    let subnet = subnets.subnets().first().and_then(|subnet| subnet.subnet_id()).expect("a subnet");
+    let call = world.aws.ec2.create_network_interface().subnet_id(subnet).groups(&group);
+    let made = world.wait(call.send()).expect("somebody uses the group");
+    let interface = made.network_interface().and_then(|interface| interface.network_interface_id()).expect("an id").to_owned();
+
+    let words = ["destroy", "--yes", "--target", "SecurityGroup/mongodb-sg", "--timeout", "10s"];
+    world.run_on(&NETWORK, &words).expect(1).says(&[&interface, "still uses it"]);
+    assert_eq!(world.security_groups(), [group]);
+
+    world.wait(world.aws.ec2.delete_network_interface().network_interface_id(&interface).send()).expect("and no longer");
+    world.run_on(&NETWORK, &words).expect(0);
+    assert_eq!(world.security_groups().len(), 0);
+}
