@@ -116,20 +116,23 @@ fn what_was_never_taken_over_is_not_removed_although_its_document_would_adopt_it
 #[test]
 fn what_stands_in_the_way_is_named() {
     let Some(world) = World::new("what_stands_in_the_way_is_named") else { return };
-    const NETWORK: [&str; 3] = ["00-stack.yaml", "10-storage.yaml", "20-network-and-roles.yaml"];
-    world.run_on(&NETWORK, &["apply", "--yes"]).expect(0);
-    let group = world.security_groups().pop().expect("the security group");
-    let subnets = world.wait(world.aws.ec2.describe_subnets().send()).expect("lists subnets");
-    let subnet = subnets.subnets().first().and_then(|subnet| subnet.subnet_id()).expect("a subnet");
-    let call = world.aws.ec2.create_network_interface().subnet_id(subnet).groups(&group);
-    let made = world.wait(call.send()).expect("somebody uses the group");
-    let interface = made.network_interface().and_then(|interface| interface.network_interface_id()).expect("an id").to_owned();
+    const FILES: [&str; 3] = ["00-stack.yaml", "10-storage.yaml", "20-network-and-roles.yaml"];
+    world.run_on(&FILES, &["apply", "--yes"]).expect(0);
+    let (profile, role) = (world.named("p8-machines"), world.named("p8-task-execution"));
+    world.wait(world.aws.iam.create_instance_profile().instance_profile_name(&profile).send()).expect("makes a profile");
+    let add = world.aws.iam.add_role_to_instance_profile().instance_profile_name(&profile).role_name(&role);
+    world.wait(add.send()).expect("somebody uses the role");
 
-    let words = ["destroy", "--yes", "--target", "SecurityGroup/mongodb-sg", "--timeout", "10s"];
-    world.run_on(&NETWORK, &words).expect(1).says(&[&interface, "still uses it"]);
-    assert_eq!(world.security_groups(), [group]);
+    let secret = world.named("p8/mongodb");
+    let (target, document) = (format!("Secret/{secret}"), format!("Role/{role}"));
+    let words = ["destroy", "--yes", "--target", &target, "--confirm", &secret, "--output", "json"];
+    let refused = world.run_on(&FILES, &words).expect(1);
+    refused.says(&[&format!("instance profile {profile} still uses it")]);
+    let report = refused.report();
+    assert_eq!((report.fate(&document), report.fate(&target)), ("failed", "blocked"), "what it needs stays: {:#}", report.0);
 
-    world.wait(world.aws.ec2.delete_network_interface().network_interface_id(&interface).send()).expect("and no longer");
-    world.run_on(&NETWORK, &words).expect(0);
-    assert_eq!(world.security_groups().len(), 0);
+    let remove = world.aws.iam.remove_role_from_instance_profile().instance_profile_name(&profile).role_name(&role);
+    world.wait(remove.send()).expect("and no longer");
+    let report = world.run_on(&FILES, &words).expect(0).report();
+    assert_eq!((report.fate(&document), report.fate(&target)), ("deleted", "deleted"));
 }
