@@ -24,12 +24,12 @@ pub struct Answer {
     words: Vec<&'static str>,
     status: u16,
     headers: Vec<(&'static str, &'static str)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 /// To requests that contain all these words (separated by blanks).
 pub fn on(words: &'static str) -> Answer {
-    Answer { words: words.split(' ').collect(), status: 200, headers: Vec::new(), body: String::new() }
+    Answer { words: words.split(' ').collect(), status: 200, headers: Vec::new(), body: Vec::new() }
 }
 
 impl Answer {
@@ -44,8 +44,25 @@ impl Answer {
     }
 
     pub fn body(mut self, body: impl ToString) -> Self {
-        self.body = body.to_string();
+        self.body = body.to_string().into_bytes();
         self
+    }
+
+    /// An answer of the protocol RPC v2 CBOR (CloudWatch).
+    pub fn cbor(mut self, body: &Value) -> Self {
+        self.body = Vec::new();
+        cbor(body, &mut self.body);
+        self.header("smithy-protocol", "rpc-v2-cbor")
+    }
+
+    /// Error of the JSON protocol over REST (Scheduler): the code is in a header.
+    pub fn rest_error(self, status: u16, code: &'static str, message: &str) -> Self {
+        self.status(status).header("x-amzn-errortype", code).body(serde_json::json!({"Message": message, "message": message}))
+    }
+
+    /// Error of ECS: the message tells what the code does not.
+    pub fn ecs_error(self, code: &str, message: &str) -> Self {
+        self.status(400).body(serde_json::json!({"__type": code, "message": message}))
     }
 
     /// S3's error document.
@@ -75,6 +92,40 @@ impl Answer {
     /// Error of the JSON protocols.
     pub fn json_error(self, status: u16, code: &str) -> Self {
         self.status(status).body(format!("{{\"__type\":\"com.amazonaws.service#{code}\",\"message\":\"said by AWS\"}}"))
+    }
+}
+
+/// JSON as CBOR (RFC 8949), as far as answers need it.
+fn cbor(value: &Value, out: &mut Vec<u8>) {
+    let head = |kind: u8, length: usize, out: &mut Vec<u8>| {
+        out.push(kind << 5 | 25);
+        out.extend(u16::try_from(length).expect("a short answer").to_be_bytes());
+    };
+    match value {
+        Value::Null => out.push(0xf6),
+        Value::Bool(on) => out.push(if *on { 0xf5 } else { 0xf4 }),
+        Value::Number(number) => match number.as_u64().and_then(|number| usize::try_from(number).ok()) {
+            Some(number) => head(0, number, out),
+            None => {
+                out.push(0xfb);
+                out.extend(number.as_f64().expect("a number").to_be_bytes());
+            }
+        },
+        Value::String(text) => {
+            head(3, text.len(), out);
+            out.extend(text.as_bytes());
+        }
+        Value::Array(items) => {
+            head(4, items.len(), out);
+            items.iter().for_each(|item| cbor(item, out));
+        }
+        Value::Object(map) => {
+            head(5, map.len(), out);
+            for (key, inner) in map {
+                cbor(&Value::from(key.as_str()), out);
+                cbor(inner, out);
+            }
+        }
     }
 }
 
