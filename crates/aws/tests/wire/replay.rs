@@ -18,6 +18,8 @@ use meteoctl_engine::kind::{AnyKind, Change, Meta, Sight, Standing};
 use meteoctl_engine::tally::Tally;
 use serde_json::Value;
 
+use crate::cbor;
+
 /// One answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -51,7 +53,7 @@ impl Answer {
     /// An answer of the protocol RPC v2 CBOR (CloudWatch).
     pub fn cbor(mut self, body: &Value) -> Self {
         self.body = Vec::new();
-        cbor(body, &mut self.body);
+        cbor::encode(body, &mut self.body);
         self.header("smithy-protocol", "rpc-v2-cbor")
     }
 
@@ -92,40 +94,6 @@ impl Answer {
     /// Error of the JSON protocols.
     pub fn json_error(self, status: u16, code: &str) -> Self {
         self.status(status).body(format!("{{\"__type\":\"com.amazonaws.service#{code}\",\"message\":\"said by AWS\"}}"))
-    }
-}
-
-/// JSON as CBOR (RFC 8949), as far as answers need it.
-fn cbor(value: &Value, out: &mut Vec<u8>) {
-    let head = |kind: u8, length: usize, out: &mut Vec<u8>| {
-        out.push(kind << 5 | 25);
-        out.extend(u16::try_from(length).expect("a short answer").to_be_bytes());
-    };
-    match value {
-        Value::Null => out.push(0xf6),
-        Value::Bool(on) => out.push(if *on { 0xf5 } else { 0xf4 }),
-        Value::Number(number) => match number.as_u64().and_then(|number| usize::try_from(number).ok()) {
-            Some(number) => head(0, number, out),
-            None => {
-                out.push(0xfb);
-                out.extend(number.as_f64().expect("a number").to_be_bytes());
-            }
-        },
-        Value::String(text) => {
-            head(3, text.len(), out);
-            out.extend(text.as_bytes());
-        }
-        Value::Array(items) => {
-            head(4, items.len(), out);
-            items.iter().for_each(|item| cbor(item, out));
-        }
-        Value::Object(map) => {
-            head(5, map.len(), out);
-            for (key, inner) in map {
-                cbor(&Value::from(key.as_str()), out);
-                cbor(inner, out);
-            }
-        }
     }
 }
 
