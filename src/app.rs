@@ -44,6 +44,8 @@ pub struct Wishes {
     pub deep: bool,
     /// Jobs to be run although nothing is due.
     pub forced: Vec<Id>,
+    /// Take along the rejects that a person mended.
+    pub replay: bool,
 }
 
 /// Everything a verb works with.
@@ -127,6 +129,7 @@ fn context(aws: Arc<Aws>, listener: Listener, config: &Config, documents: &[Docu
         variables: config::variables(named),
         deep: wishes.deep,
         forced,
+        replay: wishes.replay,
     }
 }
 

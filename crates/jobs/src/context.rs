@@ -27,6 +27,8 @@ pub struct JobContext {
     pub deep: bool,
     /// Jobs that are to be done although nothing is due.
     pub forced: Forced,
+    /// Whether datasets take along the rejects that a person mended.
+    pub replay: bool,
 }
 
 impl JobContext {
