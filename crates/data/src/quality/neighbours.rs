@@ -165,7 +165,8 @@ fn band(
                 [(other, _)] => if *one == *other { id } else { other }.to_owned(),
                 several => format!("{} neighbours", several.len()),
             };
-            let evidence = format!("{} is more than {} off its usual difference to {beside}", variable.field(), two(half));
+            let (word, unit) = if variable == Variable::Pressure { ("pressure", "hPa") } else { ("temperature", "°C") };
+            let evidence = format!("{word} is more than {} {unit} off its usual difference to {beside}", two(half));
             findings.add(one, StretchTest::NeighbourBand, &[variable], (first * HOUR, (last + 1) * HOUR), evidence);
         }
     }
