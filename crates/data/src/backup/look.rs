@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::BackupSpec;
 use super::manifest::{BackupManifest, MANIFEST_SUFFIX, time_of};
+use super::retention::surplus;
 use crate::mongo::DatabaseError;
 use crate::store::{ObjectInfo, Store, read_all};
 
@@ -102,7 +103,7 @@ fn judge(listed: &[Listed], spec: &BackupSpec, now: DateTime<Utc>) -> BackupStat
         newest_at: newest.map(|backup| backup.started_at),
         verified: verified.len(),
         unverified: listed.len() - verified.len(),
-        surplus: spec.keep_last.map_or(0, |keep| verified.len().saturating_sub(keep.max(1))),
+        surplus: surplus(listed, spec).len(),
         next: spec.schedule.as_ref().and_then(|schedule| schedule.next(now)),
     }
 }
