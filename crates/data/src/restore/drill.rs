@@ -78,10 +78,15 @@ pub struct DrillState {
 
 /// Whether a drill is due at `now`: when no passed one is younger than the spec allows. Without a verified backup none is.
 pub async fn look(store: &dyn Store, spec: &DrillSpec, now: DateTime<Utc>) -> Result<DrillState, DatabaseError> {
-    let verified = verified(store, spec).await?;
+    judge(store, &list(store, &spec.prefix).await?, spec, now).await
+}
+
+/// As [`look`], on a list already made; reads only the evidence.
+pub async fn judge(store: &dyn Store, listed: &[Listed], spec: &DrillSpec, now: DateTime<Utc>) -> Result<DrillState, DatabaseError> {
+    let verified: Vec<&Listed> = listed.iter().filter(|backup| is_of(backup, spec)).collect();
     let newest_backup = verified.last().map(|backup| backup.started_at);
     let mut evidence = Vec::new();
-    for backup in &verified {
+    for backup in verified.iter().filter(|backup| backup.drilled) {
         evidence.extend(read_evidence(store, &backup.key).await?);
     }
     evidence.sort_by_key(|one: &DrillEvidence| one.started_at);
@@ -198,8 +203,13 @@ async fn restore_and_compare(
 
 async fn verified(store: &dyn Store, spec: &DrillSpec) -> Result<Vec<Listed>, DatabaseError> {
     let mut listed = list(store, &spec.prefix).await?;
-    listed.retain(|backup| backup.manifest.as_ref().is_some_and(|manifest| manifest.database == spec.database));
+    listed.retain(|backup| is_of(backup, spec));
     Ok(listed)
+}
+
+/// Whether it is a verified backup of this database.
+fn is_of(backup: &Listed, spec: &DrillSpec) -> bool {
+    backup.manifest.as_ref().is_some_and(|manifest| manifest.database == spec.database)
 }
 
 async fn read_evidence(store: &dyn Store, key: &str) -> Result<Option<DrillEvidence>, DatabaseError> {
