@@ -8,6 +8,8 @@
 mod again;
 #[path = "stack/bad_input.rs"]
 mod bad_input;
+#[path = "stack/data_kinds.rs"]
+mod data_kinds;
 #[path = "stack/database.rs"]
 mod database;
 #[path = "stack/first_run.rs"]

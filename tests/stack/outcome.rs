@@ -65,6 +65,12 @@ impl Report {
         meant.map(|line| line["id"].as_str().expect("an id is a text").to_owned()).collect()
     }
 
+    /// The documents with none of these fates.
+    pub fn without_fates(&self, fates: &[&str]) -> BTreeSet<String> {
+        let meant = self.lines().filter(|line| !fates.iter().any(|fate| line["fate"] == *fate));
+        meant.map(|line| line["id"].as_str().expect("an id is a text").to_owned()).collect()
+    }
+
     /// The fields that differ, or were changed, in a document.
     #[track_caller]
     pub fn fields(&self, id: &str) -> Vec<&str> {

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::diff::Diff;
 use crate::document::Document;
 use crate::event::{Event, Listener};
 use crate::failure::Outcome;
@@ -158,6 +159,15 @@ pub fn spec_digest(documents: &[Document]) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What a look found that the change of a need may mend.
+fn as_it_stands(diff: &Diff) -> String {
+    let fields = diff.fields.iter().map(|field| match field.want.as_str() {
+        Some(work) if field.have.is_null() => work.to_owned(),
+        _ => format!("{} differs", field.path),
+    });
+    format!("as it stands: {}", fields.collect::<Vec<_>>().join("; "))
+}
+
 /// A document ready to be stepped.
 struct Ready {
     id: Id,
@@ -263,19 +273,22 @@ impl<'a> Board<'a> {
 
     fn finish(&mut self, index: usize, stepped: Stepped, elapsed: Duration, settings: &Settings) {
         let Some(document) = self.documents.get(index) else { return };
-        let fate = match (self.mode, stepped.fate) {
-            (Mode::Plan, Fate::InSync) => match self.followed(index) {
-                Some(after) => Fate::Later { after },
-                None => Fate::InSync,
-            },
-            (_, fate) => fate,
+        // What is in sync may be due after its need has changed, and what differs may be what the need's change mends.
+        let follows = match (self.mode, &stepped.fate) {
+            (Mode::Plan, Fate::InSync | Fate::WouldUpdate { .. }) => self.followed(index),
+            _ => None,
+        };
+        let (fate, note) = match (follows, stepped.fate) {
+            (Some(after), Fate::WouldUpdate { diff }) => (Fate::Later { after }, Some(as_it_stands(&diff))),
+            (Some(after), _) => (Fate::Later { after }, stepped.note),
+            (None, fate) => (fate, stepped.note),
         };
         self.outputs.insert(document.id.clone(), stepped.outputs.clone());
         let line = Line {
             id: document.id.clone(),
             place: document.place.to_string(),
             fate,
-            note: stepped.note,
+            note,
             ignored: stepped.ignored,
             outputs: stepped.outputs,
             millis: millis(elapsed),

@@ -144,6 +144,19 @@ async fn what_follows_a_change_is_told_by_plan() {
 }
 
 #[tokio::test]
+async fn what_the_change_of_a_need_may_mend_is_told_with_it() {
+    let (world, documents) = (World::default(), documents(CHAIN));
+    apply(&world, &documents).await;
+    for name in ["a", "b"] {
+        world.state().things.get_mut(name).expect(name).size = Some(7);
+    }
+    let report = plan(&world, &documents).await;
+    assert_eq!(of(&report, "b"), "after Thing/a");
+    let line = report.lines.iter().find(|line| line.id.name == "b").expect("b");
+    assert_eq!(line.note.as_deref(), Some("as it stands: /size differs"));
+}
+
+#[tokio::test]
 async fn slots_are_bounded() {
     let text: String = (0..40).map(|index| format!("---\nkind: Thing\nmetadata: {{name: t{index}}}\nspec: {{size: 1}}\n")).collect();
     let (world, documents) = (World::default(), documents(text.trim_start_matches("---\n")));

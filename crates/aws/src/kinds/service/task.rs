@@ -56,9 +56,12 @@ fn key(marker: &str, revision: &str) -> String {
     format!("{marker} {revision}")
 }
 
-/// Chooses the task that counts: one that needs no change if there is one, the oldest otherwise.
-async fn live(kind: &Service, want: &ServiceSpec, tasks: Vec<Task>) -> Outcome<Option<Live>> {
+/// Chooses the task that counts: one that needs no change if there is one. Among equals one that carries our tags comes
+/// first, then the oldest, then the smallest ARN, so that every look chooses the same one.
+async fn live(kind: &Service, want: &ServiceSpec, mut tasks: Vec<Task>) -> Outcome<Option<Live>> {
     let others = tasks.len().saturating_sub(1);
+    // A stable sort: what `find` ordered by start and ARN stays so.
+    tasks.sort_by_key(|task| !tags::ours(&kind.aws.stack, &ecs::tags(task.tags())));
     let mut first = None;
     for task in tasks {
         let interface = match tasks::detail(&task, "networkInterfaceId") {
