@@ -26,5 +26,7 @@ mod outcome;
 mod random;
 #[path = "stack/real_data.rs"]
 mod real_data;
+#[path = "stack/rescue.rs"]
+mod rescue;
 #[path = "stack/world.rs"]
 mod world;

@@ -145,14 +145,16 @@ async fn once(server: &Server, spec: &LatencySpec, filter: &Document) -> Result<
 }
 
 /// How the server answers a query.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explained {
     /// Index it uses; `None` means that it reads the whole collection.
     pub index: Option<String>,
     /// Stages of the winning plan from the inside out: `IXSCAN → FETCH`.
     pub plan: String,
-    keys: u64,
-    documents: u64,
+    /// Index keys it looked at; 0 unless the query was run.
+    pub keys: u64,
+    /// Documents it looked at; 0 unless the query was run.
+    pub documents: u64,
 }
 
 impl Explained {

@@ -110,3 +110,6 @@ pub fn probe(context: &Arc<JobContext>) -> meteoctl_aws::kinds::service::Probe {
         })
     })
 }
+
+#[cfg(test)]
+mod tests;

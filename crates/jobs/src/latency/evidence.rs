@@ -127,3 +127,79 @@ pub(super) fn judge(id: &Id, queries: &[QuerySpec], evidence: &Evidence) -> Outc
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(name: &str, max_p95_millis: Option<f64>) -> QuerySpec {
+        let day = "2024-10-05".parse().expect("a day");
+        QuerySpec { name: name.to_owned(), station: "S".to_owned(), day, until: None, max_p95_millis }
+    }
+
+    fn explained(plan: &str, index: Option<&str>) -> Explained {
+        Explained { plan: plan.to_owned(), index: index.map(str::to_owned), ..Explained::default() }
+    }
+
+    fn measured(explained: &Explained) -> Measured {
+        Measured {
+            of: "now".to_owned(),
+            documents: 288,
+            runs: 20,
+            p50_millis: 1.0,
+            p95_millis: 2.0,
+            p99_millis: 3.0,
+            p50_interval_millis: [0.9, 1.1],
+            p95_interval_millis: [1.5, 3.0],
+            index: explained.index.clone(),
+            plan: explained.plan.clone(),
+            plan_digest: explained.digest(),
+            measured_at: "2026-01-05T14:06:15Z".to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_reason_to_measure_or_to_worry_is_told_apart() {
+        let good = explained("IXSCAN → FETCH", Some("a_1"));
+        let kept = measured(&good);
+        let free = query("q", None);
+        assert_eq!(due(&free, Some(&kept), "now", &good), None);
+        assert_eq!(due(&free, None, "now", &good).map(|(path, _)| path), Some("/measurement"));
+        assert_eq!(due(&free, Some(&kept), "later", &good).map(|(path, _)| path), Some("/measurement"));
+        let (path, why) = due(&free, Some(&kept), "now", &explained("COLLSCAN", None)).expect("a lost index");
+        assert_eq!((path, why.as_str()), ("/index", "it is answered without an index (COLLSCAN)"));
+        let (path, why) = due(&free, Some(&kept), "now", &explained("IXSCAN → FETCH", Some("b_1"))).expect("another plan");
+        let told = "measure again: it is answered by IXSCAN → FETCH by b_1, no longer by IXSCAN → FETCH by a_1";
+        assert_eq!((path, why.as_str()), ("/measurement", told));
+        let (path, why) = due(&query("q", Some(1.5)), Some(&kept), "now", &good).expect("too slow");
+        assert_eq!((path, why.as_str()), ("/maxP95Millis", "p95 is 2.0 ms, more than 1.5 ms"));
+        assert_eq!(due(&query("q", Some(2.0)), Some(&kept), "now", &good), None);
+    }
+
+    #[test]
+    fn the_slow_query_and_the_one_without_an_index_are_named() {
+        let id = Id::new("LatencyProbe", "p");
+        let good = measured(&explained("IXSCAN → FETCH", Some("a_1")));
+        let bad = measured(&explained("COLLSCAN", None));
+        let evidence = |second: &Measured| Evidence { queries: [("a".to_owned(), good.clone()), ("b".to_owned(), second.clone())].into() };
+        let causes = |limit, second: &Measured| {
+            judge(&id, &[query("a", None), query("b", Some(limit))], &evidence(second)).map_err(|failure| failure.causes().join("; "))
+        };
+        assert_eq!(causes(2.0, &good), Ok(()));
+        assert_eq!(causes(1.9, &good), Err("b: p95 is 2.0 ms, more than 1.9 ms".to_owned()));
+        assert_eq!(causes(9.0, &bad), Err("b is answered without an index".to_owned()));
+    }
+
+    #[test]
+    fn what_is_told_to_people_and_machines() {
+        let queries = [query("a", Some(5.0)), query("b", None)];
+        let good = measured(&explained("IXSCAN → FETCH", Some("a_1")));
+        let evidence = Evidence { queries: [("a".to_owned(), good.clone()), ("gone".to_owned(), good)].into() };
+        let words = "p50 1.0 ms, p95 2.0 ms (1.5 to 3.0), p99 3.0 ms over 288 documents by index a_1, 2026-01-05T14:06:15Z";
+        assert_eq!(evidence.words(&queries[..1]), words);
+        assert_eq!(evidence.words(&queries), format!("a: {words}"));
+        let figures = evidence.figures(&queries);
+        assert_eq!((figures["a"]["p95Millis"].as_f64(), figures["a"]["maxP95Millis"].as_f64()), (Some(2.0), Some(5.0)));
+        assert!(figures["gone"].is_null() && figures["a"]["of"].is_null());
+    }
+}
