@@ -207,11 +207,13 @@ impl<'a> Pass<'a> {
         self.bytes_done += stored;
         if let Watch::Act(repeats) = &mut self.watch {
             for (station, instant, content, fate) in &written.contents {
-                if *fate == Fate::Last {
-                    let (identical, differing) = repeats.took_over(*station, *instant, *content);
-                    self.sink.superseded(identical, differing);
-                } else {
-                    repeats.gave_way(*station, *instant, *content);
+                match fate {
+                    Fate::Only => {}
+                    Fate::Superseded(left) => repeats.gave_way(*station, *instant, *content, *left),
+                    Fate::Last => {
+                        let (identical, differing) = repeats.took_over(*station, *instant, *content);
+                        self.sink.superseded(identical, differing);
+                    }
                 }
             }
         }
@@ -276,7 +278,7 @@ impl Resolved {
             if fate != Fate::Only {
                 contents.push((*number, instant, xxh3_64(page.since(first)), fate));
             }
-            if fate == Fate::Superseded {
+            if matches!(fate, Fate::Superseded(_)) {
                 page.truncate(begin);
                 continue;
             }
