@@ -52,6 +52,8 @@ pub struct Wishes {
     pub deep: bool,
     /// Jobs to be run although nothing is due.
     pub forced: Vec<Id>,
+    /// Take along the rejects that a person mended.
+    pub replay: bool,
 }
 
 /// Everything a verb works with.
@@ -148,6 +150,7 @@ fn context(aws: Arc<Aws>, listener: Listener, config: &Config, documents: &[Docu
         deep: wishes.deep,
         forced,
         recall: jobs::Recall::default(),
+        replay: wishes.replay,
     }
 }
 

@@ -396,3 +396,9 @@ fn values_of_variables_are_never_shown() {
     let output = command.env("MONGO_URI", "mongodb://u:hush-hush@h/").output().expect("the binary starts");
     assert!(!told(&output).contains("hush-hush"));
 }
+
+#[test]
+fn an_option_of_another_job() {
+    let desk = with_stack("kind: Bucket\nmetadata: {name: p8-meteo}\nspec: {versioning: Enabled}\n");
+    insta::assert_snapshot!(desk.run(&["run", "quality", "--replay", "-f", "wish.yaml"]), @"");
+}

@@ -40,5 +40,7 @@ mod prune;
 mod random;
 #[path = "stack/real_data.rs"]
 mod real_data;
+#[path = "stack/rescue.rs"]
+mod rescue;
 #[path = "stack/world.rs"]
 mod world;

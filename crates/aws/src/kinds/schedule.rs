@@ -1,7 +1,5 @@
 //! A schedule of EventBridge Scheduler that starts a task on Fargate, so that work is done when no operator runs.
 
-#[cfg(test)]
-mod canned;
 mod cron;
 mod spec;
 mod target;

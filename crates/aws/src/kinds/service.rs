@@ -1,7 +1,5 @@
 //! A task kept running on Fargate: by meteoctl (`launch: task`) or by an ECS service (`launch: service`).
 
-#[cfg(test)]
-mod canned;
 mod explain;
 mod managed;
 pub(crate) mod network;

@@ -1,7 +1,5 @@
 //! An ECS task definition: a family whose latest ACTIVE revision is what the document says.
 
-#[cfg(test)]
-mod canned;
 mod check;
 mod read;
 mod register;
