@@ -20,7 +20,7 @@ use crate::collection::CollectionSpec;
 use crate::context::{JobContext, database, store};
 use crate::lock::Lock;
 use crate::s3_store::S3Store;
-use crate::server::{Connection, ServerRef};
+use crate::server::ServerRef;
 
 const BUCKET: &str = "arn:{partition}:s3:::{name}";
 const OBJECTS: &str = "arn:{partition}:s3:::{name}/*";
@@ -119,16 +119,14 @@ impl Removing {
         }
     }
 
-    async fn look_at_collection(&self, spec: &CollectionSpec) -> Outcome<Sight> {
-        let connection = Connection::of(&self.removal.context, &spec.server, spec.credentials.as_ref(), spec.tls_ca_file.clone())?;
-        let server = connection.open(&self.removal.context).await?;
+    async fn look_at_collection(&self, meta: &Meta, spec: &CollectionSpec) -> Outcome<Sight> {
+        let server = spec.connection(&self.removal.context, meta)?.open(&self.removal.context).await?;
         let found = server.collection(&spec.database, &spec.collection).await.map_err(database)?;
         Ok(sight(if found.is_some() { Standing::InSync } else { Standing::Absent }, None))
     }
 
-    async fn drop_collection(&self, spec: &CollectionSpec) -> Outcome<()> {
-        let connection = Connection::of(&self.removal.context, &spec.server, spec.credentials.as_ref(), spec.tls_ca_file.clone())?;
-        let server = connection.open(&self.removal.context).await?;
+    async fn drop_collection(&self, meta: &Meta, spec: &CollectionSpec) -> Outcome<()> {
+        let server = spec.connection(&self.removal.context, meta)?.open(&self.removal.context).await?;
         server.drop_collection(&spec.database, &spec.collection).await.map_err(database)
     }
 
@@ -206,7 +204,7 @@ impl AnyKind for Removing {
             match self.way(spec)? {
                 Way::Along(why) => Ok(sight(Standing::Absent, Some(why))),
                 Way::Itself => self.look_itself(meta, spec, today).await,
-                Way::Drop(collection) => self.look_at_collection(&collection).await,
+                Way::Drop(collection) => self.look_at_collection(meta, &collection).await,
             }
         })
     }
@@ -221,7 +219,7 @@ impl AnyKind for Removing {
             match self.way(spec)? {
                 Way::Along(_) => Ok(()),
                 Way::Itself => self.delete_itself(meta, spec).await,
-                Way::Drop(collection) => self.drop_collection(&collection).await,
+                Way::Drop(collection) => self.drop_collection(meta, &collection).await,
             }
         })
     }
