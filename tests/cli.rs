@@ -324,7 +324,7 @@ fn help() {
           --concurrency <N>
               Most documents in hand at once
               
-              [default: 10]
+              [default: 32]
 
       -h, --help
               Print help (see a summary with '-h')
