@@ -174,6 +174,7 @@ async fn a_guard_is_asked_before_anything_is_looked_at() {
     }
 }
 
+#[tokio::test]
 async fn what_the_change_of_a_need_may_mend_is_told_with_it() {
     let (world, documents) = (World::default(), documents(CHAIN));
     apply(&world, &documents).await;
