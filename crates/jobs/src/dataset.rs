@@ -12,6 +12,7 @@ use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, expect
 use meteoctl_engine::reference::{Id, Link};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::context::{JobContext, fault};
 
@@ -76,6 +77,12 @@ fn note(manifest: &DatasetManifest) -> String {
     format!("{} documents, {rejects} rejects{unknown}", manifest.documents)
 }
 
+/// A source's station and its time zone, where it declares both.
+fn zone(source: &SourceSpec) -> Option<(String, Value)> {
+    let station = source.station.as_ref()?.get("station_id")?.as_str()?;
+    Some((station.to_owned(), source.timezone.clone()?.into()))
+}
+
 impl Kind for DatasetKind {
     const NAME: &'static str = "Dataset";
     const ABOUT: &'static str = "Transforms raw records into one file of canonical documents, with rejects, ledger and manifest.";
@@ -96,7 +103,10 @@ impl Kind for DatasetKind {
     }
 
     fn predicted(&self, _: &Meta, spec: &DatasetSpec) -> Outputs {
-        Outputs::from_iter([("output".to_owned(), spec.output.clone().into())])
+        // What the sources say of their clocks, for whoever judges the dataset; unknown while they are not resolved.
+        let sources = spec.sources.iter().filter_map(|link| source(link).ok());
+        let zones: serde_json::Map<String, Value> = sources.filter_map(|source| zone(&source)).collect();
+        Outputs::from_iter([("output".to_owned(), spec.output.clone().into()), ("timezones".to_owned(), zones.into())])
     }
 
     async fn observe(&self, meta: &Meta, want: &DatasetSpec) -> Outcome<Option<Observed<DatasetSpec>>> {
@@ -179,6 +189,15 @@ fn warnings(manifest: &DatasetManifest, spec: &TransformSpec) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stations_bring_their_time_zones() {
+        let source = |station: serde_json::Value| -> SourceSpec {
+            serde_json::from_value(serde_json::json!({"name": "a", "raw": "raw/", "timezone": "Europe/Paris", "station": station})).unwrap()
+        };
+        assert_eq!(zone(&source(serde_json::json!({"station_id": "A"}))), Some(("A".to_owned(), "Europe/Paris".into())));
+        assert_eq!(zone(&source(serde_json::Value::Null)), None);
+    }
 
     #[test]
     fn what_was_rejected_or_is_new_is_told_with_what_to_do() {
