@@ -115,4 +115,52 @@ proptest! {
         prop_assert_eq!(block_on(run(&store, &spec)).ledger, ledger);
         prop_assert_eq!(block_on(text(&store, &spec.output)), bytes);
     }
+
+    /// Whatever was damaged, mending the rejects and replaying gives the dataset that the sound rows would have given.
+    #[test]
+    fn mending_every_reject_gives_the_sound_dataset(rows in prop::collection::vec((-400i32..1200, 0u8..8), 1..40)) {
+        let sound = |minute: usize, tenths: i32| {
+            let temperature = format!("{}.{}\u{a0}°F", tenths / 10, (tenths % 10).abs());
+            (wrapped(&json!({"Time": format!("00:{minute:02}:00"), "Temperature": temperature, "Wind": "WSW"})), temperature)
+        };
+        let (mut whole, mut damaged, mut cures) = (String::new(), String::new(), Vec::new());
+        for (minute, (tenths, damage)) in rows.iter().enumerate() {
+            let (line, temperature) = sound(minute, *tenths);
+            let (broken, cure) = match damage {
+                // A value, the wind word, the line as JSON, its time, its payload.
+                0 => (line.replace(&temperature, "5O °F"), vec![temperature.clone()]),
+                1 => (line.replace("WSW", "up").replace(&temperature, "fog"), vec![temperature.clone(), "WSW".to_owned()]),
+                2 => (format!("{{{line}"), vec![line.clone()]),
+                3 => (line.replace(&format!("00:{minute:02}:00"), "noon"), vec![line.clone()]),
+                4 => (line.replace("_airbyte_data", "_airbyte_dada"), vec![line.clone()]),
+                _ => (line.clone(), Vec::new()),
+            };
+            // An envelope without payload whose rest is a row without time is a reject as a whole, too.
+            cures.extend(cure);
+            whole += &(line + "\n");
+            damaged += &(broken + "\n");
+        }
+        let (left, right) = (memory(), memory());
+        let mut spec = one_station();
+        spec.allow_empty = true;
+        block_on(async {
+            put(&left, "raw/1.jsonl", whole).await;
+            run(&left, &spec).await;
+            put(&right, "raw/1.jsonl", damaged).await;
+            run(&right, &spec).await;
+        });
+        let mut mended = String::new();
+        let found = block_on(rejects(&right, &spec));
+        prop_assert_eq!(found.len(), cures.len());
+        for (mut reject, cure) in found.into_iter().zip(cures) {
+            reject["raw"] = Value::from(cure);
+            mended += &(reject.to_string() + "\n");
+        }
+        let manifest = block_on(async {
+            put(&right, &spec.rejects_key(), mended).await;
+            meteoctl_data::transform::replay(&right, &spec, &|_| ()).await.unwrap()
+        });
+        prop_assert_eq!((manifest.ledger.rejected_rows, manifest.ledger.rejected_values), (0, 0));
+        prop_assert_eq!(block_on(text(&right, &spec.output)), block_on(text(&left, &spec.output)));
+    }
 }

@@ -167,16 +167,23 @@ async fn unedited(target: &dyn Store, spec: &TransformSpec) -> Outcome<()> {
         .hint("take them along with `meteoctl run transform --replay`, or remove that file"))
 }
 
+/// `1 row`, `2 rows`.
+fn counted(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What somebody should look at although the dataset was made.
 fn warnings(manifest: &DatasetManifest, spec: &TransformSpec) -> Vec<String> {
     let (rows, values) = (manifest.ledger.rejected_rows, manifest.ledger.rejected_values);
     let rejected = (rows + values > 0).then(|| {
         format!(
-            "warning: {rows} rows and {values} values could not be read; they are in {}: mend `raw` there and take them with `meteoctl run transform --replay`",
+            "warning: {} and {} could not be read; they are in {}: mend `raw` there and take them with `meteoctl run transform --replay`",
+            counted(rows, "row"),
+            counted(values, "value"),
             spec.rejects_key()
         )
     });
-    let names: Vec<String> = manifest.unknown_fields.iter().map(|(name, count)| format!("`{name}` ({count} rows)")).collect();
+    let names: Vec<String> = manifest.unknown_fields.iter().map(|(name, count)| format!("`{name}` ({})", counted(*count, "row"))).collect();
     let unknown = (!names.is_empty()).then(|| {
         format!(
             "warning: the source brings fields nobody knows, kept in `extra`: {}; unknownFields: reject refuses such rows",
@@ -211,11 +218,11 @@ mod tests {
         let told = warnings(&manifest, &spec);
         assert_eq!(
             told[0],
-            "warning: 2 rows and 1 values could not be read; they are in out/rejects.jsonl: mend `raw` there and take them with `meteoctl run transform --replay`"
+            "warning: 2 rows and 1 value could not be read; they are in out/rejects.jsonl: mend `raw` there and take them with `meteoctl run transform --replay`"
         );
         assert_eq!(
             told[1],
-            "warning: the source brings fields nobody knows, kept in `extra`: `Battery` (1 rows), `PM2.5` (4 rows); unknownFields: reject refuses such rows"
+            "warning: the source brings fields nobody knows, kept in `extra`: `Battery` (1 row), `PM2.5` (4 rows); unknownFields: reject refuses such rows"
         );
         let clean = DatasetManifest { ledger: Default::default(), unknown_fields: Default::default(), ..manifest };
         assert!(warnings(&clean, &spec).is_empty());

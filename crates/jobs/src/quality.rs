@@ -104,7 +104,17 @@ impl Kind for QualityKind {
         let wish = want.wish()?;
         let report = quality::run(&self.store(want)?, &wish, Utc::now()).await.map_err(fault)?;
         self.context.notice(&id, format!("{}; see {}", told(&report), wish.page_key()));
-        report.warnings.iter().for_each(|warning| self.context.notice(&id, format!("warning: {warning}")));
+        // What the dataset warned of already is not repeated here.
+        if let Some(first) = report.findings.first() {
+            let text = match report.findings.len() {
+                1 => format!("warning: suspect from {} to {}: {}: {}", first.from, first.until, first.station, first.evidence),
+                some => format!(
+                    "warning: {some} stretches of time are suspect, the first at {} from {}: {}",
+                    first.station, first.from, first.evidence
+                ),
+            };
+            self.context.notice(&id, text);
+        }
         self.context.forced.done(&id);
         Ok(())
     }

@@ -141,7 +141,9 @@ impl Kind for SourceKind {
         };
         let input = self.input(meta, from).await?;
         let standing = collect::look(&want.collect(), input, target.as_ref()).await.map_err(|error| cannot_collect(from, error))?;
-        if !standing.present && standing.outdated.is_empty() {
+        let asked = self.context.forced.wants(&Id::new(Self::NAME, &meta.name));
+        // Somebody who asks for this source wants to read what it would bring, not only that it is not there yet.
+        if !standing.present && standing.outdated.is_empty() && !asked {
             return Ok(None);
         }
         let mut seen =
@@ -152,7 +154,7 @@ impl Kind for SourceKind {
         if !standing.outdated.is_empty() {
             seen = seen.work("/raw/outdated", format!("remove {} objects of earlier collects", standing.outdated.len()));
         }
-        if self.context.forced.wants(&Id::new(Self::NAME, &meta.name)) {
+        if asked && standing.in_sync() {
             seen = seen.work("/run", "asked for");
         }
         Ok(Some(seen))
