@@ -9,9 +9,10 @@ use meteoctl_engine::run::{Settings, converge, run as run_documents};
 use meteoctl_engine::step::Mode;
 
 use super::drift::DATA_KINDS;
+use super::locked::{LockArguments, alone};
 use super::select::with_needs;
 use super::{Desk, apply, usage};
-use crate::app::Wishes;
+use crate::app::{Held, Wishes};
 use crate::view::human;
 
 /// What run takes.
@@ -29,6 +30,9 @@ pub struct Arguments {
     /// With `transform`: take along the lines of rejects.jsonl whose `raw` you mended
     #[arg(long)]
     replay: bool,
+    /// The lock
+    #[command(flatten)]
+    lock: LockArguments,
 }
 
 /// The jobs.
@@ -78,9 +82,12 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
         desk.view.result(&planned, || human::plan(&planned, desk.view.verbose()));
         return Ok(planned.failure_code());
     }
-    let mut report = converge(&app.documents, &app.registry, &app.settings).await;
-    report.verb = "run".to_owned();
+    let work = async |settings: Settings, _: Option<&Held>| converge(&app.documents, &app.registry, &settings).await;
+    let done = alone(desk, &app, "run", &arguments.lock, work).await;
     desk.view.end_of_story();
+    let (mut report, calls) = done?;
+    report.verb = "run".to_owned();
+    report.receipt.lock = calls;
     Ok(apply::finish(desk, &report))
 }
 

@@ -79,7 +79,7 @@ pub async fn look(store: &dyn Store, spec: &QualitySpec) -> Result<Standing, Fau
         return stale("the limits or tests changed");
     }
     for key in spec.companions() {
-        if store.head(&key).await?.is_none() {
+        if !store.exists(&key).await? {
             return stale(&format!("{key} is gone"));
         }
     }

@@ -87,6 +87,7 @@ impl Kind for DatasetKind {
     const NAME: &'static str = "Dataset";
     const ABOUT: &'static str = "Transforms raw records into one file of canonical documents, with rejects, ledger and manifest.";
     const FOLLOWS: &'static [&'static str] = &["Source"];
+    const LOOKS_ALONE: bool = true;
     type Spec = DatasetSpec;
 
     fn check(&self, _: &Meta, spec: &DatasetSpec) -> Vec<Fault> {
@@ -103,10 +104,12 @@ impl Kind for DatasetKind {
     }
 
     fn predicted(&self, _: &Meta, spec: &DatasetSpec) -> Outputs {
+        let bucket = spec.bucket.output("name").ok().map(|name| ("bucket".to_owned(), name.into()));
         // What the sources say of their clocks, for whoever judges the dataset; unknown while they are not resolved.
         let sources = spec.sources.iter().filter_map(|link| source(link).ok());
         let zones: serde_json::Map<String, Value> = sources.filter_map(|source| zone(&source)).collect();
-        Outputs::from_iter([("output".to_owned(), spec.output.clone().into()), ("timezones".to_owned(), zones.into())])
+        let rest = [("output".to_owned(), spec.output.clone().into()), ("timezones".to_owned(), zones.into())];
+        Outputs::from_iter(bucket.into_iter().chain(rest))
     }
 
     async fn observe(&self, meta: &Meta, want: &DatasetSpec) -> Outcome<Option<Observed<DatasetSpec>>> {

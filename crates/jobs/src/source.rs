@@ -103,7 +103,12 @@ async fn airbyte(target: &SharedStore, raw: &str) -> Outcome<usize> {
 impl Kind for SourceKind {
     const NAME: &'static str = "Source";
     const ABOUT: &'static str = "Collects a vendor's file or URL into raw JSONL in Airbyte's layout, or accepts what Airbyte put there.";
+    const LOOKS_ALONE: bool = true;
     type Spec = SourceSpec;
+
+    fn run_begins(&self, looks: bool) {
+        self.context.recall.begin(looks);
+    }
 
     fn check(&self, _: &Meta, spec: &SourceSpec) -> Vec<Fault> {
         let mut faults: Vec<Fault> = expect_kind("/bucket", &spec.bucket, &["Bucket"]).into_iter().collect();

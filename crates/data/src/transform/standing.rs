@@ -146,7 +146,7 @@ pub async fn look(store: &dyn Store, spec: &TransformSpec) -> Result<Standing, F
     if inputs_digest(spec, &listing) != manifest.inputs_digest {
         return stale(difference(&manifest.inputs, &listing.etags()));
     }
-    if store.head(&spec.rejects_key()).await?.is_none() {
+    if !store.exists(&spec.rejects_key()).await? {
         return stale(format!("{} is gone", spec.rejects_key()));
     }
     Ok(Standing::Current(Box::new(manifest)))
