@@ -55,7 +55,7 @@ fn context(aws: Arc<Aws>, mongodb_uri: Option<String>) -> JobContext {
         variables: Default::default(),
         deep: false,
         forced: Forced::default(),
-        recall: crate::Recall::default(),
+        recall: Default::default(),
         replay: false,
     }
 }
