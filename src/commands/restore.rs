@@ -9,8 +9,9 @@ use meteoctl_engine::run::{Settings, run as run_documents};
 use meteoctl_engine::step::Mode;
 use serde_json::Value;
 
+use super::locked::{LockArguments, alone};
 use super::{DONE, Desk, select::with_needs, usage};
-use crate::app::{RestoreRequest, Wishes};
+use crate::app::{Held, RestoreRequest, Wishes};
 
 /// What restore takes.
 #[derive(Debug, Args)]
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// The Collection document whose server is meant, where there are several
     #[arg(long, value_name = "NAME")]
     document: Option<String>,
+    /// The lock
+    #[command(flatten)]
+    lock: LockArguments,
 }
 
 /// Restores a backup. Only the server and the archive are looked for: the dataset, its sources and the collection may be gone.
@@ -67,8 +71,18 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
         dry_run: arguments.dry_run,
         folder: collection.meta.folder.clone(),
     };
-    let source = backup.map(|backup| told(&seen, backup));
-    let told = app.restore(&told(&seen, collection), source.as_ref(), &request).await;
+    let (target, source) = (told(&seen, collection), backup.map(|backup| told(&seen, backup)));
+    let work = async |settings: Settings, _: Option<&Held>| {
+        // What is restored is one write, made after one look at the lock.
+        if let Some(guard) = &settings.guard {
+            guard().await?;
+        }
+        app.restore(&target, source.as_ref(), &request).await
+    };
+    let told = match request.dry_run {
+        true => work(app.settings.clone(), None).await,
+        false => alone(desk, &app, "restore", &arguments.lock, work).await.and_then(|(told, _)| told),
+    };
     desk.view.end_of_story();
     let told = told?;
     desk.view.result(&told, || words(&told));

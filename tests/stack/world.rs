@@ -206,6 +206,16 @@ impl World {
         self.variables.push((variable, value.to_owned()));
     }
 
+    /// What the binary is given for a variable.
+    pub fn variable(&self, variable: &str) -> String {
+        self.variables.iter().find(|(name, _)| *name == variable).map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    /// Starts the binary on this world's desired state.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(&[""], arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("meteoctl starts")
+    }
+
     /// The name a thing of the reference stack has in this world.
     pub fn named(&self, name: &str) -> String {
         name.replace("p8", &self.name)
@@ -224,13 +234,7 @@ impl World {
     /// Runs the binary on some files of this world's desired state.
     pub fn run_on(&self, files: &[&str], arguments: &[&str]) -> Outcome {
         let output = self.command(files, arguments).output().expect("meteoctl starts");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("meteoctl writes UTF-8");
-        Outcome {
-            words: format!("meteoctl {}", arguments.join(" ")),
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        Outcome::of(arguments, output)
     }
 
     /// Starts an apply and does not wait for it.
@@ -250,7 +254,8 @@ impl World {
         self.runtime.block_on(future)
     }
 
-    fn command(&self, files: &[&str], arguments: &[&str]) -> Command {
+    /// The binary with this world's environment, not started yet.
+    pub fn command(&self, files: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meteoctl"));
         let foreign = |name: &str| name.starts_with("AWS_") || name.starts_with("METEOCTL_") || name == "MONGO_URI";
         for (name, _) in std::env::vars_os().filter(|(name, _)| foreign(&name.to_string_lossy())) {

@@ -10,7 +10,7 @@ use meteoctl_data::backup::{self, BackupManifest, BackupSpec as Wish, Encryption
 use meteoctl_data::schedule::Schedule;
 use meteoctl_data::store::Store;
 use meteoctl_engine::failure::{Failure, Outcome};
-use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, expect_kind};
+use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, expect_kind};
 use meteoctl_engine::reference::{Id, Link};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,7 @@ impl Kind for BackupKind {
     const NAME: &'static str = "Backup";
     const ABOUT: &'static str = "Keeps a verified backup of a database no older than its schedule asks for.";
     const HOLDS_DATA: bool = true;
+    const LOOKS_ALONE: bool = true;
     type Spec = BackupSpec;
 
     fn check(&self, _: &Meta, spec: &BackupSpec) -> Vec<Fault> {
@@ -139,6 +140,12 @@ impl Kind for BackupKind {
         }
         faults.extend(spec.restore_drill.iter().flat_map(DrillSpec::check));
         faults
+    }
+
+    /// The times: a Schedule that has this backup made in the cloud takes them over.
+    fn predicted(&self, _: &Meta, spec: &BackupSpec) -> Outputs {
+        let times = spec.schedule.as_ref().and_then(|times| serde_json::to_value(times).ok());
+        Outputs::from_iter(times.map(|times| ("schedule".to_owned(), times)))
     }
 
     async fn observe(&self, meta: &Meta, want: &BackupSpec) -> Outcome<Option<Observed<BackupSpec>>> {

@@ -10,6 +10,7 @@ use meteoctl_data::manifest::DatasetManifest;
 use meteoctl_data::mongo::Server;
 use meteoctl_data::store::SharedStore;
 use meteoctl_data::transform::read_manifest;
+use meteoctl_engine::ahead::Ahead;
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, expect_kind};
 use meteoctl_engine::reference::{Id, Link};
@@ -20,7 +21,6 @@ use serde_json::json;
 use self::refill::RestoreFrom;
 pub(crate) use self::refill::progress_of;
 use crate::context::{JobContext, database, fault};
-use crate::s3_store::S3Store;
 use crate::server::{Connection, ServerRef};
 
 /// Keeps a collection equal to a dataset, or refilled from backups.
@@ -93,7 +93,7 @@ struct Sides {
 impl CollectionKind {
     async fn sides(&self, meta: &Meta, want: &CollectionSpec, dataset: &Link) -> Outcome<Sides> {
         let output = dataset.output("output")?;
-        let store: SharedStore = Arc::new(S3Store::new(self.context.aws.clone(), dataset.output("bucket")?));
+        let store: SharedStore = self.context.bucket(dataset.output("bucket")?);
         let manifest = match read_manifest(store.as_ref(), &output).await.map_err(fault)? {
             Some(manifest) => manifest,
             None => {
@@ -187,6 +187,24 @@ impl Kind for CollectionKind {
     fn predicted(&self, _: &Meta, spec: &CollectionSpec) -> Outputs {
         let place = json!({"database": spec.database, "collection": spec.collection, "timestampType": spec.timestamp_type});
         place.as_object().cloned().unwrap_or_default()
+    }
+
+    /// The manifest and the login need no task that runs: a plan has them when its endpoint is known.
+    async fn ahead(&self, _: &Meta, want: &CollectionSpec) -> Outcome<Ahead> {
+        let manifest = async {
+            let Some(dataset) = &want.dataset else { return Ok(()) };
+            let store = self.context.bucket(dataset.output("bucket")?);
+            read_manifest(store.as_ref(), &dataset.output("output")?).await.map_err(fault).map(drop)
+        };
+        let given = self.context.mongodb_uri.is_some() || matches!(want.server, ServerRef::FromEnv(_));
+        let login = async {
+            match want.credentials.as_ref().filter(|_| !given) {
+                Some(secret) => self.context.login(&secret.output("name")?).await.map(drop),
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(manifest, login)?;
+        Ok(Ahead::nothing())
     }
 
     async fn observe(&self, meta: &Meta, want: &CollectionSpec) -> Outcome<Option<Observed<CollectionSpec>>> {

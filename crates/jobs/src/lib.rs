@@ -8,7 +8,10 @@ mod collection;
 mod context;
 mod dataset;
 mod latency;
+pub mod lock;
 mod quality;
+mod recall;
+pub mod removal;
 pub mod restore;
 pub mod s3_store;
 mod server;
@@ -19,6 +22,7 @@ use std::sync::Arc;
 use meteoctl_engine::kind::AnyKind;
 
 pub use context::{Forced, JobContext};
+pub use recall::Recall;
 pub use server::probe;
 
 /// All job kinds over one context.

@@ -13,7 +13,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{JobContext, fault};
-use crate::s3_store::S3Store;
 
 /// Exit code of a gate that does not pass.
 const GATE: u8 = 5;
@@ -64,7 +63,7 @@ fn told(report: &QualityReport) -> String {
 
 impl QualityKind {
     fn store(&self, want: &ReportSpec) -> Outcome<SharedStore> {
-        Ok(Arc::new(S3Store::new(self.context.aws.clone(), want.dataset.output("bucket")?)))
+        Ok(self.context.bucket(want.dataset.output("bucket")?))
     }
 }
 
@@ -72,6 +71,7 @@ impl Kind for QualityKind {
     const NAME: &'static str = "QualityReport";
     const ABOUT: &'static str = "Judges a dataset by meteorological tests and holds it to limits before it is imported.";
     const FOLLOWS: &'static [&'static str] = &["Dataset"];
+    const LOOKS_ALONE: bool = true;
     type Spec = ReportSpec;
 
     fn check(&self, _: &Meta, spec: &ReportSpec) -> Vec<Fault> {

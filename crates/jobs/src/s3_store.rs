@@ -14,6 +14,7 @@ use meteoctl_aws::client::Aws;
 use meteoctl_aws::error::{self, Cause};
 use meteoctl_data::store::{BoxFuture, ByteStream, ObjectInfo, Store, StoreError, Upload};
 
+mod empty;
 mod parts;
 mod read;
 mod stale;
@@ -34,10 +35,66 @@ pub struct S3Store {
     bucket: String,
 }
 
+/// What the first call to list a bucket gives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FirstPage {
+    /// There is no such bucket.
+    NoBucket,
+    /// Objects from the first key on, sorted by key; `all` of them, or as many as fit into an answer.
+    Objects {
+        /// The objects, without their metadata.
+        objects: Vec<ObjectInfo>,
+        /// Whether there are no others.
+        all: bool,
+    },
+}
+
+impl FirstPage {
+    /// The objects under a prefix; `None` when the page does not tell them all.
+    pub fn under(&self, prefix: &str) -> Option<Vec<ObjectInfo>> {
+        let FirstPage::Objects { objects, all } = self else { return Some(Vec::new()) };
+        let past = objects.last().is_some_and(|last| last.key.as_str() > prefix && !last.key.starts_with(prefix));
+        (*all || past).then(|| objects.iter().filter(|object| object.key.starts_with(prefix)).cloned().collect())
+    }
+
+    /// Whether there is an object of this key; `None` when the page does not tell.
+    pub fn holds(&self, key: &str) -> Option<bool> {
+        let FirstPage::Objects { objects, all } = self else { return Some(false) };
+        let found = objects.binary_search_by(|object| object.key.as_str().cmp(key)).is_ok();
+        let past = objects.last().is_some_and(|last| last.key.as_str() > key);
+        (found || *all || past).then_some(found)
+    }
+}
+
 impl S3Store {
     /// The bucket of this name. Makes no call.
     pub fn new(aws: Arc<Aws>, bucket: impl Into<String>) -> Self {
         S3Store { aws, bucket: bucket.into() }
+    }
+
+    /// Its name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The objects that one call lists, from the first key on: mostly all there are.
+    ///
+    /// # Errors
+    /// What the service says, except that there is no such bucket.
+    pub async fn first_page(&self) -> Result<FirstPage, StoreError> {
+        let doing = format!("list {}", self.address(""));
+        let answer = match self.aws.s3.list_objects_v2().bucket(&self.bucket).send().await {
+            Ok(answer) => answer,
+            Err(error) if is_absent(&error) => return Ok(FirstPage::NoBucket),
+            Err(error) => return Err(fault(doing, error)),
+        };
+        let mut objects = Vec::new();
+        for object in answer.contents() {
+            let info = described(object.key(), object.size(), object.e_tag(), object.last_modified());
+            objects.push(info.ok_or_else(|| odd(&doing, "an object without key, size, ETag or time"))?);
+        }
+        objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        Ok(FirstPage::Objects { objects, all: answer.is_truncated() != Some(true) })
     }
 
     fn address(&self, key: &str) -> String {

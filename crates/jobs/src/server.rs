@@ -42,7 +42,7 @@ pub struct Connection {
     /// Variable that holds the URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri_from_env: Option<String>,
-    /// ARN of the Secret with `username` and `password`.
+    /// Name (or ARN) of the Secret with `username` and `password`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// PEM file with the certificate authorities to trust.
@@ -59,7 +59,7 @@ impl Connection {
             ServerRef::Service(link) => (needed(link, "endpoint")?, None),
             ServerRef::FromEnv(variable) => (None, Some(variable.uri_from_env.clone())),
         };
-        let secret = credentials.map_or(Ok(None), |link| needed(link, "arn"))?;
+        let secret = credentials.map_or(Ok(None), |link| needed(link, "name"))?;
         Ok(Connection { endpoint, uri_from_env, secret, tls_ca_file })
     }
 
@@ -88,11 +88,10 @@ impl Connection {
         };
         let mut spec =
             ConnectSpec { selection_timeout: FIND, tls_ca_file: self.tls_ca_file.clone().map(Into::into), ..ConnectSpec::new(uri) };
-        if let Some(arn) = self.secret.as_ref().filter(|_| own) {
-            let username = meteoctl_aws::kinds::secret::secret_value(&context.aws, arn, "username").await?;
-            let password = meteoctl_aws::kinds::secret::secret_value(&context.aws, arn, "password").await?;
-            spec.credentials =
-                Some(Credentials { username: username.reveal().to_owned(), password: password.reveal().to_owned(), auth_source: None });
+        if let Some(secret) = self.secret.as_ref().filter(|_| own) {
+            let login = context.login(secret).await?;
+            let (username, password) = (login.username.reveal().to_owned(), login.password.reveal().to_owned());
+            spec.credentials = Some(Credentials { username, password, auth_source: None });
         }
         Server::connect(&spec).await.map_err(database)
     }

@@ -1,7 +1,5 @@
 //! An ECS task definition: a family whose latest ACTIVE revision is what the document says.
 
-#[cfg(test)]
-mod canned;
 mod check;
 mod read;
 mod register;
@@ -12,6 +10,7 @@ use std::sync::Arc;
 use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
 use aws_sdk_ecs::types::{Compatibility, EphemeralStorage, NetworkMode, SortOrder, TaskDefinitionField, TaskDefinitionStatus};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use meteoctl_engine::ahead::Ahead;
 use meteoctl_engine::diff;
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, Work};
@@ -65,7 +64,19 @@ impl Kind for TaskDefinition {
     }
 
     async fn observe(&self, meta: &Meta, want: &TaskDefinitionSpec) -> Outcome<Option<Observed<TaskDefinitionSpec>>> {
-        let Some(answer) = self.latest(meta).await? else { return Ok(None) };
+        self.observe_from(meta, want, Ahead::nothing()).await
+    }
+
+    async fn ahead(&self, meta: &Meta, _: &TaskDefinitionSpec) -> Outcome<Ahead> {
+        self.latest(meta).await.map(Ahead::of)
+    }
+
+    async fn observe_from(&self, meta: &Meta, want: &TaskDefinitionSpec, ahead: Ahead) -> Outcome<Option<Observed<TaskDefinitionSpec>>> {
+        let latest = match ahead.take::<Option<DescribeTaskDefinitionOutput>>() {
+            Some(latest) => latest,
+            None => self.latest(meta).await?,
+        };
+        let Some(answer) = latest else { return Ok(None) };
         let Some(found) = answer.task_definition() else { return Err(unclear(meta)) };
         let seen_tags = ecs::tags(answer.tags());
         let due = self.due(meta, want, &seen_tags).await?;

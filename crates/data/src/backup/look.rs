@@ -15,7 +15,7 @@ use crate::store::{Store, read_all};
 /// A manifest larger than this is none of ours (10,000 collections would fit).
 const MANIFEST_LIMIT: usize = 16 << 20;
 /// Manifests read at the same time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// One backup in the store.
 #[derive(Debug, Clone, PartialEq, Serialize)]
