@@ -324,7 +324,7 @@ fn help() {
           --concurrency <N>
               Most documents in hand at once
               
-              [default: 10]
+              [default: 32]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -400,5 +400,12 @@ fn values_of_variables_are_never_shown() {
 #[test]
 fn an_option_of_another_job() {
     let desk = with_stack("kind: Bucket\nmetadata: {name: p8-meteo}\nspec: {versioning: Enabled}\n");
-    insta::assert_snapshot!(desk.run(&["run", "quality", "--replay", "-f", "wish.yaml"]), @"");
+    insta::assert_snapshot!(desk.run(&["run", "quality", "--replay", "-f", "wish.yaml"]), @r"
+    exit 64
+    --- stdout
+    --- stderr
+    error: cannot run quality
+      cause: --replay belongs to `run transform`
+      next: leave it out
+    ");
 }

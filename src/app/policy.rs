@@ -7,7 +7,9 @@ use meteoctl_aws::policy::{Phase, Place, Policy};
 use meteoctl_engine::document::Document;
 use meteoctl_engine::graph::STACK;
 use meteoctl_engine::kind::Meta;
-use meteoctl_jobs::{lock, removal};
+use meteoctl_engine::reference::{Id, resolve};
+use meteoctl_engine::run::predicted;
+use meteoctl_jobs::{self as jobs, lock, removal};
 use serde_json::{Value, json};
 
 use super::Locks;
@@ -34,7 +36,7 @@ pub struct Permissions {
 }
 
 /// The least policy that serves these documents.
-pub fn policy(documents: &[Document], purpose: Purpose, account: Option<&str>) -> Permissions {
+pub async fn policy(documents: &[Document], purpose: Purpose, account: Option<&str>) -> Permissions {
     let phases: &[Phase] = match purpose {
         Purpose::Plan => &[Phase::Plan],
         Purpose::Apply => &[Phase::Plan, Phase::Apply, Phase::Job],
@@ -42,14 +44,18 @@ pub fn policy(documents: &[Document], purpose: Purpose, account: Option<&str>) -
         Purpose::Destroy => &[Phase::Plan, Phase::Delete],
     };
     let place = place(documents, account);
+    let registry = super::offline_registry().await;
     let mut policy = Policy::default();
     let mut unknown = BTreeSet::new();
     for document in documents {
-        let actions = actions(&document.id.kind);
-        if actions.is_empty() {
-            unknown.insert(document.id.kind.clone());
-        }
-        policy.add(actions, phases, &document.meta, &document.spec, &place);
+        let kind = document.id.kind.as_str();
+        let Some(actions) = jobs::actions::actions(kind).or_else(|| Some(actions(kind)).filter(|actions| !actions.is_empty())) else {
+            unknown.insert(kind.to_owned());
+            continue;
+        };
+        let mut spec = document.spec.clone();
+        resolve(&mut spec, &|id: &Id| predicted(documents, &registry, id));
+        policy.add(actions, phases, &document.meta, &spec, &place);
     }
     if purpose == Purpose::Destroy {
         let place = &place;

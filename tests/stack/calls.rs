@@ -1,7 +1,9 @@
 //! Few calls, short waits: how often AWS is asked, and how many times in a row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
+
+use serde_json::Value;
 
 use crate::gate::{Gate, Pass};
 use crate::outcome::{Outcome, Report};
@@ -44,11 +46,62 @@ fn a_plan_that_finds_nothing_asks_little_and_waits_seldom() {
     assert!(round_trips <= MOST_ROUND_TRIPS, "{round_trips} round trips: {passed:#?}");
     assert_eq!(report.writes().as_object().map(serde_json::Map::len), Some(0));
 
+    the_policy_serves_it_and_grants_little_more(&world, &reads);
+
     // An apply that finds nothing is that same look.
     let again = world.apply();
     again.changed_nothing();
     let (_, counted) = self::reads(&again);
     assert!(counted <= MOST_CALLS, "{counted} calls of an apply that changes nothing: {:#}", again.0["receipt"]);
+}
+
+/// What a plan of the reference stack is granted although this one had no use for it: a task that stopped is explained by
+/// its log and the definition it had, named subnets are looked up, earlier revisions are looked at when the latest is not ours, an ECS service is asked for where one is wished, and
+/// without the operator's own URI the database is entered with the login of the Secret.
+const BESIDES: [&str; 5] =
+    ["ec2:DescribeSubnets", "ecs:DescribeServices", "ecs:ListTaskDefinitions", "logs:GetLogEvents", "secretsmanager:GetSecretValue"];
+
+fn the_policy_serves_it_and_grants_little_more(world: &World, reads: &BTreeMap<String, u64>) {
+    let policy: Value = serde_json::from_str(&world.run(&["iam-policy", "--for", "plan"]).expect(0).stdout).expect("a policy");
+    let statements = policy["Statement"].as_array().expect("statements");
+    let granted: BTreeSet<&str> =
+        statements.iter().flat_map(|statement| statement["Action"].as_array().into_iter().flatten().filter_map(Value::as_str)).collect();
+    let prefixes = [("CloudWatch Logs", "logs"), ("Secrets Manager", "secretsmanager")];
+    let needed: BTreeSet<&str> = reads.keys().map(|operation| action_of(operation, &prefixes)).collect();
+    let missing: Vec<_> = needed.difference(&granted).collect();
+    assert!(missing.is_empty(), "calls that the policy does not allow: {missing:?}");
+    assert_eq!(granted.difference(&needed).copied().collect::<Vec<_>>(), BESIDES, "permissions beyond the calls made");
+}
+
+/// The IAM action of an operation as the receipt names it, from the tables.
+fn action_of(operation: &str, prefixes: &[(&str, &str)]) -> &'static str {
+    const KINDS: [&str; 18] = [
+        "Alarm",
+        "Backup",
+        "Bucket",
+        "Cluster",
+        "Collection",
+        "Dataset",
+        "FileSystem",
+        "LogGroup",
+        "QualityReport",
+        "Repository",
+        "Role",
+        "Schedule",
+        "Secret",
+        "SecurityGroup",
+        "Service",
+        "Source",
+        "Stack",
+        "TaskDefinition",
+    ];
+    let (service, name) = operation.split_once(':').expect("service:Operation");
+    let prefix =
+        prefixes.iter().find(|(long, _)| *long == service).map_or_else(|| service.to_lowercase(), |(_, short)| (*short).to_owned());
+    let wanted = format!("{prefix}:{name}");
+    let table = |kind: &'static str| meteoctl_jobs::actions::actions(kind).unwrap_or_else(|| meteoctl_aws::kinds::actions(kind));
+    let mut all = KINDS.iter().flat_map(|kind| table(kind));
+    all.find(|action| action.operation == wanted).unwrap_or_else(|| panic!("no table names {wanted}")).action
 }
 
 /// Prints how long plan and first apply take when every call takes 50 ms longer, and how many round trips they make.

@@ -99,3 +99,40 @@ fn what_is_not_ours_is_left_alone() {
     world.wait(role.send()).expect("the role is still there");
     assert_eq!(report.fate("Service/mongodb"), "deleted");
 }
+
+#[test]
+fn what_was_never_taken_over_is_not_removed_although_its_document_would_adopt_it() {
+    let Some(world) = World::new("what_was_never_taken_over_is_not_removed_although_its_document_would_adopt_it") else { return };
+    let group = world.named("/ecs/mongodb-task-p8");
+    world.wait(world.aws.logs.create_log_group().log_group_name(&group).send()).expect("somebody makes a log group");
+    world.edit("10-storage.yaml", "  name: /ecs/mongodb-task-p8 ", "  annotations: {adopt: \"true\"}\n  name: /ecs/mongodb-task-p8 ");
+    let refused =
+        world.run_on(&["00-stack.yaml", "10-storage.yaml"], &["destroy", "--yes", "--output", "json", "--confirm", &group]).expect(1);
+    refused.says(&["was never taken over by this stack"]);
+    let groups = world.aws.logs.describe_log_groups().log_group_name_prefix(&group);
+    assert_eq!(world.wait(groups.send()).expect("lists log groups").log_groups().len(), 1);
+}
+
+#[test]
+fn what_stands_in_the_way_is_named() {
+    let Some(world) = World::new("what_stands_in_the_way_is_named") else { return };
+    const FILES: [&str; 3] = ["00-stack.yaml", "10-storage.yaml", "20-network-and-roles.yaml"];
+    world.run_on(&FILES, &["apply", "--yes"]).expect(0);
+    let (profile, role) = (world.named("p8-machines"), world.named("p8-task-execution"));
+    world.wait(world.aws.iam.create_instance_profile().instance_profile_name(&profile).send()).expect("makes a profile");
+    let add = world.aws.iam.add_role_to_instance_profile().instance_profile_name(&profile).role_name(&role);
+    world.wait(add.send()).expect("somebody uses the role");
+
+    let secret = world.named("p8/mongodb");
+    let (target, document) = (format!("Secret/{secret}"), format!("Role/{role}"));
+    let words = ["destroy", "--yes", "--target", &target, "--confirm", &secret, "--output", "json"];
+    let refused = world.run_on(&FILES, &words).expect(1);
+    refused.says(&[&format!("instance profile {profile} still uses it")]);
+    let report = refused.report();
+    assert_eq!((report.fate(&document), report.fate(&target)), ("failed", "blocked"), "what it needs stays: {:#}", report.0);
+
+    let remove = world.aws.iam.remove_role_from_instance_profile().instance_profile_name(&profile).role_name(&role);
+    world.wait(remove.send()).expect("and no longer");
+    let report = world.run_on(&FILES, &words).expect(0).report();
+    assert_eq!((report.fate(&document), report.fate(&target)), ("deleted", "deleted"));
+}

@@ -173,3 +173,20 @@ fn the_log_is_shown_filtered_and_followed() {
     assert_eq!(lines, 3, "no line twice: {}", follower.said("stdout"));
     follower.end();
 }
+
+#[test]
+fn asked_to_stop_in_the_middle_it_gives_everything_back() {
+    let Some(mut world) = World::new("asked_to_stop_in_the_middle_it_gives_everything_back") else { return };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("has an address").port();
+    world.set("MONGO_URI", &format!("mongodb://127.0.0.1:{port}/"));
+    let world = world.with_samples();
+    world.make_bucket();
+    let operator = Running::start(&world, &[""], &OPERATE);
+    until("a round waits for the database under the lock", || {
+        let held = world.run(&["lock", "status"]).stdout.contains("lock: held");
+        (held && world.inventory().tasks == 1).then_some(())
+    });
+    let story = operator.end();
+    assert!(story.contains(": stopped ("), "{story}");
+    world.run(&["lock", "status"]).expect(0).says(&["lock: free", "leader: free, fencing number 1"]);
+}

@@ -4,6 +4,7 @@
 //! rain counter, repeated instants) happens between them, in order. Peak memory does not depend on the amount of rows,
 //! only on the number of station-days and of repeated readings.
 
+mod body;
 pub(crate) mod input;
 mod order;
 mod output;
@@ -13,6 +14,7 @@ mod replay;
 pub(crate) mod seen;
 mod spec;
 pub(crate) mod standing;
+mod table;
 
 pub use input::Progress;
 pub use order::natural;

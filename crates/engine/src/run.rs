@@ -162,6 +162,14 @@ pub async fn converge(documents: &[Document], registry: &Registry, settings: &Se
     report
 }
 
+/// Outputs that follow from documents alone: this one, and those it refers to. The documents must have passed `check`.
+pub fn predicted(documents: &[Document], registry: &Registry, id: &Id) -> Option<Outputs> {
+    let document = documents.iter().find(|document| document.id == *id)?;
+    let mut spec = document.spec.clone();
+    resolve(&mut spec, &|needed: &Id| predicted(documents, registry, needed));
+    Some(registry.get(&id.kind)?.predicted(&document.meta, &spec))
+}
+
 /// SHA-256 over every document's kind, metadata and spec, hex.
 pub fn spec_digest(documents: &[Document]) -> String {
     let mut digest = Sha256::new();
@@ -312,12 +320,8 @@ impl<'a> Board<'a> {
         Some(Ready { id: document.id.clone(), meta: document.meta.clone(), spec, kind })
     }
 
-    /// Outputs that follow from documents alone: this one, and those it refers to.
     fn predicted(&self, id: &Id) -> Option<Outputs> {
-        let document = self.documents.iter().find(|document| document.id == *id)?;
-        let mut spec = document.spec.clone();
-        resolve(&mut spec, &|needed: &Id| self.predicted(needed));
-        Some(self.registry.get(&id.kind)?.predicted(&document.meta, &spec))
+        predicted(self.documents, self.registry, id)
     }
 
     /// Whether every document that guards the others is as wished.

@@ -12,6 +12,7 @@ use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, expect
 use meteoctl_engine::reference::{Id, Link};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::context::{JobContext, fault};
 
@@ -76,6 +77,12 @@ fn note(manifest: &DatasetManifest) -> String {
     format!("{} documents, {rejects} rejects{unknown}", manifest.documents)
 }
 
+/// A source's station and its time zone, where it declares both.
+fn zone(source: &SourceSpec) -> Option<(String, Value)> {
+    let station = source.station.as_ref()?.get("station_id")?.as_str()?;
+    Some((station.to_owned(), source.timezone.clone()?.into()))
+}
+
 impl Kind for DatasetKind {
     const NAME: &'static str = "Dataset";
     const ABOUT: &'static str = "Transforms raw records into one file of canonical documents, with rejects, ledger and manifest.";
@@ -98,7 +105,11 @@ impl Kind for DatasetKind {
 
     fn predicted(&self, _: &Meta, spec: &DatasetSpec) -> Outputs {
         let bucket = spec.bucket.output("name").ok().map(|name| ("bucket".to_owned(), name.into()));
-        Outputs::from_iter(bucket.into_iter().chain([("output".to_owned(), spec.output.clone().into())]))
+        // What the sources say of their clocks, for whoever judges the dataset; unknown while they are not resolved.
+        let sources = spec.sources.iter().filter_map(|link| source(link).ok());
+        let zones: serde_json::Map<String, Value> = sources.filter_map(|source| zone(&source)).collect();
+        let rest = [("output".to_owned(), spec.output.clone().into()), ("timezones".to_owned(), zones.into())];
+        Outputs::from_iter(bucket.into_iter().chain(rest))
     }
 
     async fn observe(&self, meta: &Meta, want: &DatasetSpec) -> Outcome<Option<Observed<DatasetSpec>>> {
@@ -159,16 +170,23 @@ async fn unedited(target: &dyn Store, spec: &TransformSpec) -> Outcome<()> {
         .hint("take them along with `meteoctl run transform --replay`, or remove that file"))
 }
 
+/// `1 row`, `2 rows`.
+fn counted(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What somebody should look at although the dataset was made.
 fn warnings(manifest: &DatasetManifest, spec: &TransformSpec) -> Vec<String> {
     let (rows, values) = (manifest.ledger.rejected_rows, manifest.ledger.rejected_values);
     let rejected = (rows + values > 0).then(|| {
         format!(
-            "warning: {rows} rows and {values} values could not be read; they are in {}: mend `raw` there and take them with `meteoctl run transform --replay`",
+            "warning: {} and {} could not be read; they are in {}: mend `raw` there and take them with `meteoctl run transform --replay`",
+            counted(rows, "row"),
+            counted(values, "value"),
             spec.rejects_key()
         )
     });
-    let names: Vec<String> = manifest.unknown_fields.iter().map(|(name, count)| format!("`{name}` ({count} rows)")).collect();
+    let names: Vec<String> = manifest.unknown_fields.iter().map(|(name, count)| format!("`{name}` ({})", counted(*count, "row"))).collect();
     let unknown = (!names.is_empty()).then(|| {
         format!(
             "warning: the source brings fields nobody knows, kept in `extra`: {}; unknownFields: reject refuses such rows",
@@ -183,6 +201,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn stations_bring_their_time_zones() {
+        let source = |station: serde_json::Value| -> SourceSpec {
+            serde_json::from_value(serde_json::json!({"name": "a", "raw": "raw/", "timezone": "Europe/Paris", "station": station})).unwrap()
+        };
+        assert_eq!(zone(&source(serde_json::json!({"station_id": "A"}))), Some(("A".to_owned(), "Europe/Paris".into())));
+        assert_eq!(zone(&source(serde_json::Value::Null)), None);
+    }
+
+    #[test]
     fn what_was_rejected_or_is_new_is_told_with_what_to_do() {
         let manifest: DatasetManifest = serde_json::from_value(serde_json::json!({
             "version": 1, "inputsDigest": "", "inputs": {}, "output": "out/data.json", "bytes": 0, "sha256": "", "documents": 5, "sources": {},
@@ -194,11 +221,11 @@ mod tests {
         let told = warnings(&manifest, &spec);
         assert_eq!(
             told[0],
-            "warning: 2 rows and 1 values could not be read; they are in out/rejects.jsonl: mend `raw` there and take them with `meteoctl run transform --replay`"
+            "warning: 2 rows and 1 value could not be read; they are in out/rejects.jsonl: mend `raw` there and take them with `meteoctl run transform --replay`"
         );
         assert_eq!(
             told[1],
-            "warning: the source brings fields nobody knows, kept in `extra`: `Battery` (1 rows), `PM2.5` (4 rows); unknownFields: reject refuses such rows"
+            "warning: the source brings fields nobody knows, kept in `extra`: `Battery` (1 row), `PM2.5` (4 rows); unknownFields: reject refuses such rows"
         );
         let clean = DatasetManifest { ledger: Default::default(), unknown_fields: Default::default(), ..manifest };
         assert!(warnings(&clean, &spec).is_empty());

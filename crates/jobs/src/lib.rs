@@ -3,6 +3,7 @@
 //! Must not know: the command line, the environment, how things are shown. Each job looks at what lies in the
 //! bucket or the database, tells what is due, and does it through `meteoctl-data`; nothing is remembered here.
 
+pub mod actions;
 mod backup;
 mod collection;
 mod context;

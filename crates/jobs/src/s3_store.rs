@@ -66,6 +66,34 @@ impl FirstPage {
     }
 }
 
+#[cfg(test)]
+mod first_page {
+    use super::*;
+
+    fn page(keys: &[&str], all: bool) -> FirstPage {
+        let object = |key: &&str| described(Some(key), Some(1), Some("e"), Some(&SdkTime::from_secs(0))).expect("an object");
+        FirstPage::Objects { objects: keys.iter().map(object).collect(), all }
+    }
+
+    fn under(page: &FirstPage, prefix: &str) -> Option<Vec<String>> {
+        page.under(prefix).map(|objects| objects.into_iter().map(|object| object.key).collect())
+    }
+
+    #[test]
+    fn a_page_that_is_not_all_tells_only_what_lies_before_its_end() {
+        let keys = ["a/1", "a/2", "b/1"];
+        let (whole, first) = (page(&keys, true), page(&keys, false));
+        for page in [&whole, &first] {
+            assert_eq!(under(page, "a/"), Some(vec!["a/1".into(), "a/2".into()]));
+            assert_eq!((page.holds("a/2"), page.holds("a/3")), (Some(true), Some(false)));
+        }
+        assert_eq!((under(&whole, "b/"), under(&first, "b/")), (Some(vec!["b/1".into()]), None), "more of b/ may follow");
+        assert_eq!((under(&whole, "c/"), under(&first, "c/")), (Some(vec![]), None));
+        assert_eq!((whole.holds("c"), first.holds("c")), (Some(false), None));
+        assert_eq!((FirstPage::NoBucket.holds("a"), under(&FirstPage::NoBucket, "")), (Some(false), Some(vec![])));
+    }
+}
+
 impl S3Store {
     /// The bucket of this name. Makes no call.
     pub fn new(aws: Arc<Aws>, bucket: impl Into<String>) -> Self {

@@ -70,8 +70,16 @@ impl SourceKind {
                 meteoctl_data::store::read_all(&other, key, 512 << 20).await.map(Input::Bytes).map_err(store)
             }
             ("https" | "http", _) => meteoctl_aws::fetch::get(from, 512 << 20).await.map(Input::Bytes),
-            _ => Err(Failure::rejected(format!("read {from}")).hint("`from` is a file, an https:// URL or s3://bucket/key")),
+            _ => Err(Failure::rejected(format!("read {}", shown(from))).hint("`from` is a file, an https:// URL or s3://bucket/key")),
         }
+    }
+}
+
+/// A file or URL as it may be shown: what stands behind the question mark of a URL is often a key.
+fn shown(from: &str) -> &str {
+    match from.split_once('?') {
+        Some((address, _)) if from.contains("://") => address,
+        _ => from,
     }
 }
 
@@ -79,7 +87,7 @@ impl SourceKind {
 fn cannot_collect(from: &str, error: meteoctl_data::fault::Fault) -> Failure {
     let inner = fault(error);
     let (class, hint) = (inner.class, inner.hint.clone());
-    Failure { class, hint, ..Failure::rejected(format!("collect {from}")).because(inner) }
+    Failure { class, hint, ..Failure::rejected(format!("collect {}", shown(from))).because(inner) }
 }
 
 /// How many objects lie under a prefix. It names a folder: `raw` must not find what lies in `raw-old`.
@@ -138,7 +146,9 @@ impl Kind for SourceKind {
         };
         let input = self.input(meta, from).await?;
         let standing = collect::look(&want.collect(), input, target.as_ref()).await.map_err(|error| cannot_collect(from, error))?;
-        if !standing.present && standing.outdated.is_empty() {
+        let asked = self.context.forced.wants(&Id::new(Self::NAME, &meta.name));
+        // Somebody who asks for this source wants to read what it would bring, not only that it is not there yet.
+        if !standing.present && standing.outdated.is_empty() && !asked {
             return Ok(None);
         }
         let mut seen =
@@ -149,7 +159,7 @@ impl Kind for SourceKind {
         if !standing.outdated.is_empty() {
             seen = seen.work("/raw/outdated", format!("remove {} objects of earlier collects", standing.outdated.len()));
         }
-        if self.context.forced.wants(&Id::new(Self::NAME, &meta.name)) {
+        if asked && standing.in_sync() {
             seen = seen.work("/run", "asked for");
         }
         Ok(Some(seen))
@@ -166,5 +176,18 @@ impl Kind for SourceKind {
         collect::collect(&want.collect(), input, target.as_ref()).await.map_err(|error| cannot_collect(from, error))?;
         self.context.forced.done(&Id::new(Self::NAME, &meta.name));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_a_url_is_not_shown() {
+        assert_eq!(shown("https://www.infoclimat.fr/opendata/?token=hush&format=json"), "https://www.infoclimat.fr/opendata/");
+        assert_eq!(shown("sources/what?.json"), "sources/what?.json");
+        let failure = cannot_collect("https://x/?token=hush", meteoctl_data::fault::Fault::new("read it"));
+        assert!(!format!("{failure:?}").contains("hush"));
     }
 }

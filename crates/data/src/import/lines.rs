@@ -35,6 +35,10 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub(super) async fn open(store: &dyn Store, key: &str) -> Result<Self, DatabaseError> {
+        if [".parquet", ".gz", ".zst"].iter().any(|ending| key.ends_with(ending)) {
+            return Err(DatabaseError::rejected(format!("import {key}"), "a table or a packed file is for analysis and keeping")
+                .with_hint("let the dataset's name end in .json or .jsonl"));
+        }
         let stream = store.get(key, 0).await?;
         Ok(Blocks { stream, chunk: Bytes::new(), pending: Vec::new(), line: 1, end: 0, ended: false, key: key.to_owned() })
     }

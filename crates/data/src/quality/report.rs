@@ -237,18 +237,26 @@ pub(super) fn build(
     (report, scanned.stations)
 }
 
+/// `1 row`, `2 rows`.
+fn counted(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What should be looked at although it may be within the limits.
 fn warnings(report: &QualityReport) -> Vec<String> {
     let ledger = &report.ledger;
     let rejects = (ledger.rejected_rows + ledger.rejected_values > 0).then(|| {
-        format!("{} rows and {} values could not be read: see the rejects beside the dataset", ledger.rejected_rows, ledger.rejected_values)
+        let (rows, values) = (counted(ledger.rejected_rows, "row"), counted(ledger.rejected_values, "value"));
+        format!("{rows} and {values} could not be read: see the rejects beside the dataset")
     });
-    let unknown = report
-        .unknown_fields
-        .iter()
-        .map(|(name, count)| format!("the source brings a field nobody knows, `{name}`, in {count} rows; it is kept in `extra`"));
-    let stretches =
-        (!report.findings.is_empty()).then(|| format!("{} stretches of time are suspect: see the findings", report.findings.len()));
+    let unknown = report.unknown_fields.iter().map(|(name, count)| {
+        format!("the source brings a field nobody knows, `{name}`, in {}; it is kept in `extra`", counted(*count, "row"))
+    });
+    let stretches = match report.findings.len() {
+        0 => None,
+        1 => Some("1 stretch of time is suspect as a whole: see the findings".to_owned()),
+        some => Some(format!("{some} stretches of time are suspect as a whole: see the findings")),
+    };
     rejects.into_iter().chain(unknown).chain(stretches).collect()
 }
 

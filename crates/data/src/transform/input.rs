@@ -5,6 +5,7 @@ use std::io::Write;
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
+use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 
 use crate::fault::Fault;
 use crate::store::SharedStore;
@@ -17,6 +18,10 @@ const AHEAD: usize = 4;
 const LINE_LIMIT: usize = 256 << 20;
 /// Compressed bytes that are unpacked at once: with deflate's limit of about 1:1032 at most 17 MB of text.
 const GZIP_STEP: usize = 16 << 10;
+/// The same for Zstandard, whose blocks of repeated bytes unpack to 128 kB from four bytes: at most 32 MB of text.
+const ZSTD_STEP: usize = 1 << 10;
+/// Largest window of a Zstandard frame that is accepted, as a power of two: 32 MB, four times what its highest usual level takes.
+const ZSTD_WINDOW: u32 = 25;
 
 /// How far a transform is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,7 +64,7 @@ async fn read(store: &SharedStore, key: &str, sender: &mpsc::Sender<Result<RawBl
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;
         cutter.stored += chunk.len() as u64;
-        for piece in chunk.chunks(unpack.step(&chunk)) {
+        for piece in chunk.chunks(unpack.step(key, &chunk)?) {
             unpack.push(key, piece, &mut cutter.pending)?;
             while let Some(block) = cutter.cut()? {
                 if sender.send(Ok(block)).await.is_err() {
@@ -117,35 +122,84 @@ enum Unpack {
     Unknown,
     Plain,
     Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    Zstd(Zstd),
+}
+
+/// A Zstandard stream of one or several frames.
+struct Zstd {
+    decoder: zstd::stream::raw::Decoder<'static>,
+    /// Whether the last frame is not complete yet.
+    within: bool,
 }
 
 impl Unpack {
-    fn step(&mut self, chunk: &[u8]) -> usize {
+    fn step(&mut self, key: &str, chunk: &[u8]) -> Result<usize, Fault> {
         if matches!(self, Unpack::Unknown) && !chunk.is_empty() {
-            *self = if chunk.starts_with(&[0x1f, 0x8b]) { Unpack::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))) } else { Unpack::Plain };
+            *self = Unpack::told_by(key, chunk)?;
         }
-        if matches!(self, Unpack::Gzip(_)) { GZIP_STEP } else { chunk.len().max(1) }
+        Ok(match self {
+            Unpack::Gzip(_) => GZIP_STEP,
+            Unpack::Zstd(_) => ZSTD_STEP,
+            Unpack::Unknown | Unpack::Plain => chunk.len().max(1),
+        })
+    }
+
+    fn told_by(key: &str, start: &[u8]) -> Result<Unpack, Fault> {
+        match start {
+            [0x1f, 0x8b, ..] => Ok(Unpack::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Unpack::Zstd(Zstd::new().map_err(|error| unpack_fault(key, error))?)),
+            [b'P', b'A', b'R', b'1', ..] => Err(Fault::new(format!("read {key}: it is a Parquet file"))
+                .hint("a table is for analysis only; let the dataset's name end in .json or .jsonl and transform again")),
+            _ => Ok(Unpack::Plain),
+        }
     }
 
     fn push(&mut self, key: &str, piece: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
             Unpack::Gzip(decoder) => {
-                decoder.write_all(piece).map_err(|error| gzip_fault(key, error))?;
+                decoder.write_all(piece).map_err(|error| unpack_fault(key, error))?;
                 out.append(decoder.get_mut());
             }
+            Unpack::Zstd(zstd) => zstd.push(piece, out).map_err(|error| unpack_fault(key, error))?,
             Unpack::Unknown | Unpack::Plain => out.extend_from_slice(piece),
         }
         Ok(())
     }
 
     fn finish(self, key: &str, out: &mut Vec<u8>) -> Result<(), Fault> {
-        if let Unpack::Gzip(decoder) = self {
-            out.append(&mut decoder.finish().map_err(|error| gzip_fault(key, error))?);
+        match self {
+            Unpack::Gzip(decoder) => out.append(&mut decoder.finish().map_err(|error| unpack_fault(key, error))?),
+            Unpack::Zstd(zstd) if zstd.within => return Err(unpack_fault(key, std::io::ErrorKind::UnexpectedEof.into())),
+            _ => {}
         }
         Ok(())
     }
 }
 
-fn gzip_fault(key: &str, error: std::io::Error) -> Fault {
+impl Zstd {
+    fn new() -> std::io::Result<Zstd> {
+        let mut decoder = zstd::stream::raw::Decoder::new()?;
+        decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW))?;
+        Ok(Zstd { decoder, within: false })
+    }
+
+    fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) -> std::io::Result<()> {
+        let mut input = InBuffer::around(piece);
+        let mut text = [0; 16 << 10];
+        loop {
+            let mut output = OutBuffer::around(&mut text[..]);
+            // The hint says how much more is wanted; 0 is the end of a frame.
+            self.within = self.decoder.run(&mut input, &mut output)? != 0;
+            let full = output.pos() == output.capacity();
+            out.extend_from_slice(output.as_slice());
+            // What is full may have more to give, unless its frame has just ended.
+            if input.pos() == piece.len() && !(full && self.within) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn unpack_fault(key: &str, error: std::io::Error) -> Fault {
     Fault::new(format!("unpack {key}")).because(error).hint("the object is damaged or was cut off: have it delivered again")
 }

@@ -1,13 +1,11 @@
 //! Where the documents go: the dataset file, its rejects, and the figures of the manifest.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use super::body::{Body, Form};
 use super::pass::Written;
 use super::spec::TransformSpec;
 use super::standing::{INPUTS_KEY, Listing};
@@ -51,12 +49,10 @@ impl Made {
 /// The open outputs of one pass.
 pub(super) struct Sink {
     output: String,
-    lines: bool,
+    body: Body,
     dataset: Box<dyn Upload>,
     rejects: Box<dyn Upload>,
-    gzip: Option<GzEncoder<Vec<u8>>>,
     hash: Xxh3,
-    begun: bool,
     made: Made,
 }
 
@@ -65,16 +61,12 @@ impl Sink {
         let metadata = BTreeMap::from([(INPUTS_KEY.to_owned(), inputs_digest.to_owned())]);
         let dataset = store.upload(&spec.output, metadata.clone()).await?;
         let rejects = store.upload(&spec.rejects_key(), metadata).await?;
-        let name = spec.output.strip_suffix(".gz");
         Ok(Sink {
             output: spec.output.clone(),
-            lines: name.unwrap_or(&spec.output).ends_with(".jsonl"),
+            body: Body::open(&spec.output)?,
             dataset,
             rejects,
-            // No name and no time in the header: the same documents give the same bytes.
-            gzip: name.map(|_| GzEncoder::new(Vec::new(), Compression::default())),
             hash: Xxh3::new(),
-            begun: false,
             made: Made {
                 bytes: 0,
                 digest: String::new(),
@@ -86,9 +78,9 @@ impl Sink {
         })
     }
 
-    /// Whether documents stand one a line instead of in an array.
-    pub fn lines(&self) -> bool {
-        self.lines
+    /// What stands between the documents.
+    pub fn form(&self) -> Form {
+        self.body.form()
     }
 
     pub fn documents(&self) -> u64 {
@@ -138,28 +130,14 @@ impl Sink {
         if written.documents == 0 {
             return Ok(());
         }
-        let mut text = Bytes::from(written.text);
-        if !self.begun && !self.lines {
-            // The first document has no comma before it.
-            let _ = text.split_to(2);
-            self.emit(Bytes::from_static(b"[\n")).await?;
-        }
-        self.begun = true;
-        self.emit(text).await
-    }
-
-    async fn emit(&mut self, text: Bytes) -> Result<(), Fault> {
-        let bytes = match &mut self.gzip {
-            None => text,
-            Some(encoder) => {
-                encoder.write_all(&text).map_err(|error| Fault::new(format!("compress {}", self.output)).because(error))?;
-                Bytes::from(std::mem::take(encoder.get_mut()))
-            }
-        };
+        let bytes = self.body.add(written.text, written.rows).await?;
         self.store(bytes).await
     }
 
     async fn store(&mut self, bytes: Bytes) -> Result<(), Fault> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.hash.update(&bytes);
         self.made.bytes += bytes.len() as u64;
         Ok(self.dataset.write(bytes).await?)
@@ -187,15 +165,8 @@ impl Sink {
             ))
             .hint("see the rejects beside the output; allowEmpty: true accepts an empty dataset"));
         }
-        let end: &'static [u8] = match (self.lines, self.begun) {
-            (true, _) => b"",
-            (false, true) => b"\n]\n",
-            (false, false) => b"[\n]\n",
-        };
-        self.emit(Bytes::from_static(end)).await?;
-        if let Some(encoder) = self.gzip.take() {
-            let rest = encoder.finish().map_err(|error| Fault::new(format!("compress {}", self.output)).because(error))?;
-            self.store(rest.into()).await?;
+        for bytes in self.body.finish().await? {
+            self.store(bytes).await?;
         }
         self.made.digest = format!("xxh3-128:{:032x}", self.hash.digest128());
         self.rejects.finish().await?;

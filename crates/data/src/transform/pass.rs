@@ -6,12 +6,14 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::body::Form;
 use super::input::{self, Progress, RawBlock};
 use super::output::{Made, Sink};
 use super::repeats::{Fate, Repeats, Watch};
 use super::seen::Seen;
 use super::spec::{Duplicates, Fill, Plan, TransformSpec};
 use super::standing::Listing;
+use super::table::Rows;
 use crate::clock::Clock;
 use crate::decimal::{Decimal, Linear};
 use crate::document::SetDigest;
@@ -53,6 +55,8 @@ struct Resolved {
 /// The text of a block of documents and what was counted while writing it.
 pub(super) struct Written {
     pub text: Vec<u8>,
+    /// The same documents as rows, for a table; the text is then left out.
+    pub rows: Rows,
     pub documents: u64,
     pub digests: Vec<(Arc<Station>, i64, SetDigest)>,
     /// Station, instant, content and fate of readings whose instant repeats.
@@ -154,8 +158,8 @@ impl<'a> Pass<'a> {
             self.bytes_done += stored;
             return Ok(());
         }
-        let lines = self.sink.lines();
-        self.writing.push_back((stored, tokio::task::spawn_blocking(move || resolved.write(lines))));
+        let form = self.sink.form();
+        self.writing.push_back((stored, tokio::task::spawn_blocking(move || resolved.write(form))));
         if self.writing.len() >= self.depth { self.append_next().await } else { Ok(()) }
     }
 
@@ -257,20 +261,21 @@ fn undated(spec: &TransformSpec, source: usize) -> Fault {
 }
 
 impl Resolved {
-    fn write(self, lines: bool) -> Written {
+    fn write(self, form: Form) -> Written {
         let head = self.stations.iter().map(|(station, _)| station.head.len()).max().unwrap_or_default();
         // What the measurements of a full row take; a page that is too small grows.
-        let mut page = Page::with_capacity(self.readings.len() * (head + 352));
+        let mut page = Page::with_capacity(if form == Form::Table { 0 } else { self.readings.len() * (head + 352) });
+        let mut rows = Rows::default();
         let mut stamps = Stamps::default();
         let mut fates = self.fates.iter();
         let (mut documents, mut digests, mut contents) = (0, Vec::new(), Vec::new());
-        for reading in &self.readings {
+        for reading in self.readings {
             let fate = *fates.next().unwrap_or(&Fate::Only);
             let (Some((station, number)), When::Utc(instant)) = (self.stations.get(reading.station as usize), reading.when) else {
                 continue;
             };
             let begin = page.length();
-            if !lines {
+            if form == Form::Array {
                 page.push(b",\n");
             }
             let first = page.length();
@@ -284,11 +289,17 @@ impl Resolved {
             }
             documents += 1;
             count(&mut digests, station, instant.div_euclid(DAY), page.since(first));
-            if lines {
-                page.push(b"\n");
+            match form {
+                Form::Array => {}
+                Form::Lines => page.push(b"\n"),
+                Form::Table => {
+                    // The text was wanted for its digest alone.
+                    page.truncate(begin);
+                    rows.rows.push((Arc::clone(station), reading));
+                }
             }
         }
-        Written { text: page.into_bytes(), documents, digests, contents }
+        Written { text: page.into_bytes(), rows, documents, digests, contents }
     }
 }
 

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::body;
 use crate::fault::Fault;
 use crate::read::{Contract, UnknownFields};
 use crate::station::{Format, Station};
@@ -18,7 +19,8 @@ use crate::station::{Format, Station};
 pub struct TransformSpec {
     /// Sources in the order of the dataset.
     pub sources: Vec<SourceSpec>,
-    /// Key of the dataset file. `.jsonl` gives one document a line instead of an array, `.gz` behind it compresses.
+    /// Key of the dataset file; its name tells the form. `.jsonl` gives one document a line, `.parquet` a table for
+    /// analysis, anything else one JSON array; `.gz` or `.zst` behind a JSON form packs it.
     pub output: String,
     /// Key of the rejects; `rejects.jsonl` beside the output where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,6 +126,7 @@ impl TransformSpec {
         if self.sources.is_empty() {
             return Err(Fault::new(format!("make the dataset {}: it has no sources", self.output)).hint("list at least one source"));
         }
+        body::check(&self.output)?;
         self.sources.iter().map(|source| source.plan(self.unknown_fields)).collect()
     }
 }

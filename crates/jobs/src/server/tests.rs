@@ -48,7 +48,16 @@ impl Drop for Guarded {
 
 fn context(aws: Arc<Aws>, mongodb_uri: Option<String>) -> JobContext {
     let listener = meteoctl_engine::event::silent();
-    JobContext { aws, listener, mongodb_uri, variables: Default::default(), deep: false, forced: Forced::default() }
+    JobContext {
+        aws,
+        listener,
+        mongodb_uri,
+        variables: Default::default(),
+        deep: false,
+        forced: Forced::default(),
+        recall: Default::default(),
+        replay: false,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
