@@ -6,7 +6,7 @@ use bson::doc;
 use chrono::{DateTime, Utc};
 use meteoctl_data::backup::{self, BackupSpec, Consistency, EncryptionKey, list, look};
 use meteoctl_data::restore::drill::{self, DrillSpec};
-use meteoctl_data::restore::{self, RestoreSpec};
+use meteoctl_data::restore::{self, Progress, RestoreSpec};
 use meteoctl_data::schedule::Schedule;
 use meteoctl_data::store::{Memory, Store, read_all};
 use support::{Fixture, Mongod};
@@ -70,6 +70,32 @@ async fn a_backup_comes_back_document_for_document() {
     assert_eq!(restore::run(&fixture.server, &one, &store, &|_| {}).await.unwrap().documents, 1);
     let none = RestoreSpec { collection: Some("nothing".into()), ..one };
     assert!(restore::run(&fixture.server, &none, &store, &|_| {}).await.unwrap_err().hint.unwrap().contains("readings"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_arrive_during_a_restore_are_not_replaced() {
+    let fixture = Fixture::new().await;
+    furnish(&fixture).await;
+    let store = Memory::new();
+    let spec = BackupSpec { collections: vec!["readings".into(), "strict".into()], ..BackupSpec::new(&fixture.database, PREFIX) };
+    let key = backup::run(&fixture.server, &spec, &store, Utc::now(), &|_| {}).await.unwrap().manifest.archive;
+    let into = format!("{}_copy", fixture.database);
+    let newcomer = |progress| {
+        if progress == Progress::Comparing {
+            let command = doc! {"insert": "strict", "documents": [{"_id": "newcomer"}]};
+            let inserting = fixture.server.command(&into, &command, "arrive");
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(inserting)).unwrap();
+        }
+    };
+    let target = RestoreSpec { into: Some(into.clone()), ..RestoreSpec::new(&key) };
+    let error = restore::run(&fixture.server, &target, &store, &newcomer).await.unwrap_err();
+    assert!(error.story().contains("strict") && error.story().contains("it holds 1 documents"), "{}", error.story());
+    let left: Vec<String> = fixture.server.collections(&into).await.unwrap().into_iter().map(|info| info.name).collect();
+    assert_eq!(left, ["strict"], "nothing was put in place, nothing of ours is left");
+    assert_eq!(fixture.server.count(&into, "strict", doc! {"_id": "newcomer"}).await.unwrap(), 1);
+    let replace = RestoreSpec { replace: true, ..target };
+    assert_eq!(restore::run(&fixture.server, &replace, &store, &|_| {}).await.unwrap().documents, 5001);
+    assert_eq!(fixture.server.count(&into, "strict", doc! {}).await.unwrap(), 1);
 }
 
 /// The server's own hash of each collection.

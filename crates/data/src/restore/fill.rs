@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use super::plan::Planned;
+use super::plan::{Planned, refuse_overwriting};
 use super::{Progress, RestoreSpec};
 use crate::archive::{ArchiveError, Piece};
 use crate::backup::{EncryptionKey, documents, key_for, open_archive, spool};
@@ -31,8 +31,27 @@ pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY)
 }
 
-/// Everything from the first write to the last rename. Safe to start again.
+/// Everything from the first write to the last rename. Safe to start again; what is given up for good leaves nothing behind.
 pub(super) async fn fill(
+    server: &Server,
+    spec: &RestoreSpec,
+    store: &dyn Store,
+    planned: &[Planned],
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<(), DatabaseError> {
+    let collections: Vec<&Planned> = planned.iter().filter(|one| !one.view).collect();
+    let outcome = prepare(server, spec, store, planned, progress).await;
+    if outcome.as_ref().is_err_and(|error| !error.transient) {
+        for one in collections {
+            if let Err(error) = server.drop_collection(&one.database, &temporary(&one.name)).await {
+                tracing::warn!(collection = temporary(&one.name), error = %error.story(), "what a failed restore left could not be removed");
+            }
+        }
+    }
+    outcome
+}
+
+async fn prepare(
     server: &Server,
     spec: &RestoreSpec,
     store: &dyn Store,
@@ -53,8 +72,28 @@ pub(super) async fn fill(
     for one in &collections {
         compare(server, one).await?;
     }
+    if !spec.replace {
+        refuse_newcomers(server, planned).await?;
+    }
     for one in planned {
         put_in_place(server, one).await?;
+    }
+    Ok(())
+}
+
+/// Looks once more right before the renames: somebody may have begun to write there while the archive was poured.
+async fn refuse_newcomers(server: &Server, planned: &[Planned]) -> Result<(), DatabaseError> {
+    for one in planned {
+        if let Err(refused) = refuse_overwriting(server, std::slice::from_ref(one)).await {
+            // After a failover in the middle of the renames it is what we put there ourselves.
+            let ours = match one.view {
+                true => server.collection(&one.database, &one.name).await?.is_some_and(|info| info.options == one.options),
+                false => digest(server, &one.database, &one.name).await? == one.digest,
+            };
+            if !ours {
+                return Err(refused);
+            }
+        }
     }
     Ok(())
 }
@@ -74,19 +113,24 @@ async fn put_in_place(server: &Server, one: &Planned) -> Result<(), DatabaseErro
 
 /// Reads the filled collection back: the same documents, byte for byte, in any order.
 async fn compare(server: &Server, one: &Planned) -> Result<(), DatabaseError> {
-    let mut digest = SetDigest::default();
-    let mut scan = server.scan(&one.database, &temporary(&one.name), Query::default()).await?;
-    while let Some(batch) = scan.next().await {
-        for document in batch?.slices()? {
-            digest.add(document?);
-        }
-    }
+    let digest = digest(server, &one.database, &temporary(&one.name)).await?;
     if digest == one.digest {
         return Ok(());
     }
     let why = format!("{digest} were restored, the archive holds {}", one.digest);
     Err(DatabaseError::rejected(format!("verify the restored {}.{}", one.database, one.name), why)
         .with_hint("the target is as it was before; documents with equal _id in the archive, or another writer, would explain it"))
+}
+
+async fn digest(server: &Server, database: &str, name: &str) -> Result<SetDigest, DatabaseError> {
+    let mut digest = SetDigest::default();
+    let mut scan = server.scan(database, name, Query::default()).await?;
+    while let Some(batch) = scan.next().await {
+        for document in batch?.slices()? {
+            digest.add(document?);
+        }
+    }
+    Ok(digest)
 }
 
 /// One batch of documents for the collection with this place in the plan.
