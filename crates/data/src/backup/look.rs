@@ -155,3 +155,93 @@ fn judge(newest: Option<&Listed>, verified: usize, all: usize, spec: &BackupSpec
         next: spec.schedule.as_ref().and_then(|schedule| schedule.next(now)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::backup::Consistency;
+    use crate::store::{BoxFuture, ByteStream, Memory, StoreError, Upload};
+
+    /// Counts what is read.
+    #[derive(Default)]
+    struct Counting {
+        inner: Memory,
+        reads: AtomicUsize,
+    }
+
+    impl Store for Counting {
+        fn name(&self) -> String {
+            self.inner.name()
+        }
+        fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<ObjectInfo>, StoreError>> {
+            self.inner.list(prefix)
+        }
+        fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectInfo>, StoreError>> {
+            self.inner.head(key)
+        }
+        fn get<'a>(&'a self, key: &'a str, offset: u64) -> BoxFuture<'a, Result<ByteStream, StoreError>> {
+            self.reads.fetch_add(1, Ordering::SeqCst);
+            self.inner.get(key, offset)
+        }
+        fn put<'a>(&'a self, key: &'a str, bytes: Bytes, of: BTreeMap<String, String>) -> BoxFuture<'a, Result<ObjectInfo, StoreError>> {
+            self.inner.put(key, bytes, of)
+        }
+        fn upload<'a>(&'a self, key: &'a str, of: BTreeMap<String, String>) -> BoxFuture<'a, Result<Box<dyn Upload>, StoreError>> {
+            self.inner.upload(key, of)
+        }
+        fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+            self.inner.delete(key)
+        }
+    }
+
+    async fn add(store: &Counting, day: u32, database: &str) {
+        let archive = format!("b/mongodb_backup_2026-01-{day:02}_03-00-00.gz");
+        let started_at = DateTime::UNIX_EPOCH;
+        let manifest = BackupManifest {
+            archive: archive.clone(),
+            bytes: 1,
+            database: database.into(),
+            ..serde_json::from_value(
+                serde_json::json!({"version": 1, "archive": "", "bytes": 0, "sha256": "", "database": "", "collections": [],
+                "documents": 0, "consistency": Consistency::NotASnapshot, "encryption": null, "serverVersion": "8", "startedAt": started_at,
+                "verifiedAt": started_at, "dumpSeconds": 0.0, "verifySeconds": 0.0}),
+            )
+            .unwrap()
+        };
+        store.put(&archive, Bytes::from_static(b"x"), BTreeMap::new()).await.unwrap();
+        let text = serde_json::to_vec(&manifest).unwrap();
+        store.put(&format!("{archive}{MANIFEST_SUFFIX}"), text.into(), BTreeMap::new()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_look_reads_one_manifest_however_many_backups_are_kept() {
+        let store = Counting::default();
+        for day in 1..=14 {
+            add(&store, day, "p8").await;
+        }
+        let spec = BackupSpec { keep_last: Some(14), ..BackupSpec::new("p8", "b/") };
+        let state = look(&store, &spec, Utc::now()).await.unwrap();
+        assert_eq!((state.verified, state.surplus, store.reads.swap(0, Ordering::SeqCst)), (14, 0, 1));
+        add(&store, 15, "p8").await;
+        let state = look(&store, &spec, Utc::now()).await.unwrap();
+        assert_eq!((state.verified, state.surplus), (15, 1));
+    }
+
+    #[tokio::test]
+    async fn backups_of_another_database_are_no_surplus() {
+        let store = Counting::default();
+        for day in 1..=3 {
+            add(&store, day, "p8").await;
+            add(&store, day + 10, "other").await;
+        }
+        let spec = BackupSpec { keep_last: Some(3), ..BackupSpec::new("p8", "b/") };
+        let state = look(&store, &spec, Utc::now()).await.unwrap();
+        assert_eq!((state.verified, state.unverified, state.surplus), (3, 3, 0));
+        assert_eq!(state.newest.as_deref(), Some("b/mongodb_backup_2026-01-03_03-00-00.gz"));
+    }
+}
