@@ -101,6 +101,14 @@ pub enum Command {
     Restore(commands::restore::Arguments),
     /// Remove everything, in reverse order; things that hold data only when confirmed by name
     Destroy(commands::destroy::Arguments),
+    /// List what carries the stack's tags but has no document any more; remove it with --yes
+    Prune(commands::prune::Arguments),
+    /// Show who holds the stack's lock, or free it
+    Lock(commands::lock::Arguments),
+    /// Show what the task writes to its log
+    Logs(commands::logs::Arguments),
+    /// Keep it so: look, repair and prove at every interval, until asked to stop
+    Operate(commands::operate::Arguments),
     /// Draw who needs whom
     Graph(commands::graph::Arguments),
     /// Say what a kind is and what its fields mean

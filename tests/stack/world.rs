@@ -166,6 +166,27 @@ impl World {
         std::fs::write(&path, text.replace(&from, &to.replace("p8", &self.name))).expect("writes the desired state");
     }
 
+    /// Adds text at the end of one file of the desired state.
+    pub fn append(&self, file: &str, text: &str) {
+        let path = self.folder.path().join(file);
+        let old = std::fs::read_to_string(&path).expect("reads the desired state");
+        std::fs::write(&path, old + &text.replace("p8", &self.name)).expect("writes the desired state");
+    }
+
+    /// Takes sources, dataset and quality report out of the desired state; this stands in the collection in their place.
+    #[track_caller]
+    pub fn without_dataset(&self, instead: &str) {
+        std::fs::remove_file(self.folder.path().join("40-sources.yaml")).expect("removes the sources");
+        let path = self.folder.path().join("50-data.yaml");
+        let text = std::fs::read_to_string(&path).expect("reads the desired state");
+        let collection = &text[text.find("kind: Collection").expect("there is a collection")..];
+        let mut kept: Vec<&str> = collection.lines().filter(|line| !line.starts_with("  requires:")).collect();
+        let at = kept.iter().position(|line| line.starts_with("  dataset:")).expect("it names its dataset");
+        let instead = instead.trim_end().replace("p8", &self.name);
+        kept[at] = &instead;
+        std::fs::write(&path, format!("apiVersion: meteoctl/v1\n{}\n", kept.join("\n"))).expect("writes the desired state");
+    }
+
     /// Leaves the filling of one source's prefix to Airbyte: its document no longer says where the vendor's file lies.
     #[track_caller]
     pub fn without_vendor_file(&self, file: &str) {
@@ -233,7 +254,8 @@ impl World {
         self.runtime.block_on(future)
     }
 
-    fn command(&self, files: &[&str], arguments: &[&str]) -> Command {
+    /// The binary with this world's environment, not started yet.
+    pub fn command(&self, files: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meteoctl"));
         let foreign = |name: &str| name.starts_with("AWS_") || name.starts_with("METEOCTL_") || name == "MONGO_URI";
         for (name, _) in std::env::vars_os().filter(|(name, _)| foreign(&name.to_string_lossy())) {

@@ -1,8 +1,9 @@
 //! The transform, file to file, on generated Weather Underground records in the real shape.
 //!
 //! `cargo bench -p meteoctl-data --bench transform -- [MEGABYTES [FOLDER]]` (200 by default). With a folder, the raw
-//! files are left there for other tools. `taskset -c 0` gives the figure for one core. Prints one line per
-//! measurement; `docs/benchmarks.md` tells how to read them.
+//! files are left there for other tools. `--once` transforms once and measures nothing else, `--repeats` delivers every
+//! row twice, as Airbyte does in append mode, `--output NAME` chooses the format, `--threads N` the number of workers.
+//! Prints one line per measurement; `docs/benchmarks.md` tells how to read them.
 #![allow(clippy::print_stdout, reason = "a benchmark's result is its output")]
 
 use std::io::Write as _;
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Timelike};
 use meteoctl_data::read::{Block, Contract, UnknownFields};
 use meteoctl_data::station::{Format, Station};
 use meteoctl_data::store::{Folder, SharedStore};
@@ -17,42 +19,78 @@ use meteoctl_data::transform::{self, TransformSpec};
 
 const FILES: usize = 4;
 
+/// What was asked for on the command line.
+struct Options {
+    megabytes: usize,
+    folder: Option<String>,
+    once: bool,
+    repeats: bool,
+    output: String,
+    threads: usize,
+}
+
+impl Options {
+    fn read() -> Options {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut options = Options { megabytes: 200, folder: None, once: false, repeats: false, output: "weather.json".to_owned(), threads };
+        let mut place = 0;
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--once" => options.once = true,
+                "--repeats" => options.repeats = true,
+                "--output" => options.output = arguments.next().expect("--output NAME"),
+                "--threads" => options.threads = arguments.next().and_then(|threads| threads.parse().ok()).expect("--threads N"),
+                // Cargo says `--bench`.
+                flag if flag.starts_with('-') => {}
+                value if place == 0 => (options.megabytes, place) = (value.parse().expect("MEGABYTES"), 1),
+                value => options.folder = Some(value.to_owned()),
+            }
+        }
+        options
+    }
+}
+
 fn main() {
-    let mut numbers = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
-    let megabytes = numbers.next().and_then(|argument| argument.parse().ok()).unwrap_or(200usize);
-    let kept = numbers.next();
+    let options = Options::read();
     let temporary = tempfile::tempdir().unwrap();
-    let folder = kept.as_deref().map_or(temporary.path(), Path::new);
+    let folder = options.folder.as_deref().map_or(temporary.path(), Path::new);
     let started = Instant::now();
-    let raw = generate(&folder.join("raw"), megabytes * 1_000_000);
+    let raw = generate(&folder.join("raw"), options.megabytes * 1_000_000, options.repeats);
     println!("{} MB of raw records in {FILES} files, generated in {:.1} s", raw / 1_000_000, started.elapsed().as_secs_f64());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    parse_alone(&folder.join("raw"), raw);
-    copy_alone(folder, raw);
+    if !options.once {
+        parse_alone(&folder.join("raw"), raw);
+        copy_alone(folder, raw);
+    }
+    let threads = options.threads;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
-    for _ in 0..3 {
+    for _ in 0..if options.once { 1 } else { 5 } {
         let before = cpu_seconds();
         let store: SharedStore = Arc::new(Folder::new(folder));
         let started = Instant::now();
-        let manifest = runtime.block_on(transform::run(&store, &spec(), &|_| ())).unwrap();
-        told(&format!("transform, {threads} cores, {} documents", manifest.documents), raw, started.elapsed());
+        let manifest = runtime.block_on(transform::run(&store, &spec(&options.output), &|_| ())).unwrap();
+        told(&format!("transform, {threads} threads, {} documents", manifest.documents), raw, started.elapsed());
         let cpu = cpu_seconds() - before;
         println!("{:<50} {cpu:>8.2} s {:>7.0} MB/s per core", "  of processor time", raw as f64 / cpu / 1e6);
+        if options.repeats {
+            println!("  {} rows gave way to an identical later one", manifest.ledger.superseded_identical);
+        }
     }
     println!("peak memory {} MB", peak_megabytes());
 }
 
-fn spec() -> TransformSpec {
+fn spec(output: &str) -> TransformSpec {
     serde_json::from_value(serde_json::json!({
         "sources": [{"name": "bench", "raw": "raw/", "format": "weather-underground", "startDate": "1990-01-01", "timezone": "Europe/Paris",
             "station": {"station_id": "IBENCH1", "name": "Bench", "latitude": 50.659, "longitude": 3.07, "elevation": 23, "city": "Somewhere", "country": "FR", "hardware": "other", "software": "bench"}}],
-        "output": "out/weather.json"
+        "output": format!("out/{output}")
     }))
     .unwrap()
 }
 
-/// One row every five minutes, values wandering as weather does, until all files together have `bytes`.
-fn generate(folder: &Path, bytes: usize) -> usize {
+/// One row every five minutes by the clock on the wall in Paris, values wandering as weather does, until all files
+/// together have `bytes`. With `repeats` the second half of the files says again what the first half said.
+fn generate(folder: &Path, bytes: usize, repeats: bool) -> usize {
     const POINTS: [&str; 8] = ["North", "NNE", "ENE", "East", "South", "WSW", "West", "NNW"];
     std::fs::create_dir_all(folder).unwrap();
     let (mut written, mut row) = (0, 0u64);
@@ -63,14 +101,18 @@ fn generate(folder: &Path, bytes: usize) -> usize {
         seed ^= seed << 17;
         seed % below
     };
-    for file in 0..FILES {
-        let path = folder.join(format!("2025_10_24_1761343020000_{file}.jsonl"));
-        let mut out = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(path).unwrap());
+    let name = |file: usize| folder.join(format!("2025_10_24_1761343020000_{file}.jsonl"));
+    let fresh = if repeats { FILES / 2 } else { FILES };
+    for file in 0..fresh {
+        let mut out = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(name(file)).unwrap());
         while written < bytes * (file + 1) / FILES {
-            let minute = row * 5 % 1_440;
+            let instant = DateTime::from_timestamp(631_148_400 + row as i64 * 300, 0).unwrap();
+            let local = instant.with_timezone(&chrono_tz::Europe::Paris);
+            let minute = u64::from(local.hour() * 60 + local.minute());
             let warm = 450 + (row / 288 % 30) * 8 + minute / 12 + random(9);
+            let date = if repeats { format!(",\"Date\":\"{}\"", local.format("%Y-%m-%d")) } else { String::new() };
             let line = format!(
-                "{{\"_airbyte_raw_id\":\"019a1839-a420-7813-bae0-{row:012x}\",\"_airbyte_extracted_at\":1761343020000,\"_airbyte_meta\":{{\"sync_id\":10,\"changes\":[]}},\"_airbyte_generation_id\":1,\"_airbyte_data\":{{\"Gust\":\"{}.{}\u{a0}mph\",\"UV\":{},\"Precip. Rate.\":\"0.0{}\u{a0}in\",\"Temperature\":\"{}.{}\u{a0}°F\",\"Speed\":\"{}.{}\u{a0}mph\",\"Dew Point\":\"{}.{}\u{a0}°F\",\"Humidity\":\"{}\u{a0}%\",\"Solar\":\"{}\u{a0}w/m²\",\"Pressure\":\"29.{}\u{a0}in\",\"Precip. Accum.\":\"0.{:02}\u{a0}in\",\"Wind\":\"{}\",\"Time\":\"{:02}:{:02}:00\"}}}}\n",
+                "{{\"_airbyte_raw_id\":\"019a1839-a420-7813-bae0-{row:012x}\",\"_airbyte_extracted_at\":1761343020000,\"_airbyte_meta\":{{\"sync_id\":10,\"changes\":[]}},\"_airbyte_generation_id\":1,\"_airbyte_data\":{{\"Gust\":\"{}.{}\u{a0}mph\",\"UV\":{},\"Precip. Rate.\":\"0.0{}\u{a0}in\",\"Temperature\":\"{}.{}\u{a0}°F\",\"Speed\":\"{}.{}\u{a0}mph\",\"Dew Point\":\"{}.{}\u{a0}°F\",\"Humidity\":\"{}\u{a0}%\",\"Solar\":\"{}\u{a0}w/m²\",\"Pressure\":\"29.{}\u{a0}in\",\"Precip. Accum.\":\"0.{:02}\u{a0}in\",\"Wind\":\"{}\",\"Time\":\"{:02}:{:02}:00\"{date}}}}}\n",
                 8 + random(9),
                 random(10),
                 random(8),
@@ -93,6 +135,9 @@ fn generate(folder: &Path, bytes: usize) -> usize {
             written += line.len();
             row += 1;
         }
+    }
+    for file in fresh..FILES {
+        written += std::fs::copy(name(file - fresh), name(file)).unwrap() as usize;
     }
     written
 }

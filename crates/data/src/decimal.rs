@@ -104,6 +104,9 @@ impl Decimal {
 
     /// `self - other`, exactly; `None` beyond `i128`.
     pub fn minus(self, other: Decimal) -> Option<Decimal> {
+        if self.scale == other.scale {
+            return Some(Decimal { mantissa: self.mantissa.checked_sub(other.mantissa)?, scale: self.scale });
+        }
         let scale = self.scale.max(other.scale);
         let left = self.mantissa.checked_mul(10i128.checked_pow(scale - self.scale)?)?;
         let right = other.mantissa.checked_mul(10i128.checked_pow(scale - other.scale)?)?;
@@ -126,8 +129,13 @@ impl Decimal {
 
     /// The same in 64 bits, which is enough for almost every reading and several times faster.
     fn hundredths_narrow(self, linear: Linear) -> Option<i64> {
+        let mantissa = i64::try_from(self.mantissa).ok()?;
+        // What the difference of two rain counters in inches needs, with no division by a variable.
+        if linear == Linear::SAME && self.scale == 3 {
+            return Some(half_even(mantissa.div_euclid(10), mantissa.rem_euclid(10), 10));
+        }
         let unit = 10i64.checked_pow(self.scale)?;
-        let shifted = i64::try_from(self.mantissa).ok()?.checked_add(linear.add.checked_mul(unit)?)?;
+        let shifted = mantissa.checked_add(linear.add.checked_mul(unit)?)?;
         let num = shifted.checked_mul(linear.num)?.checked_mul(100)?;
         let den = unit.checked_mul(linear.den)?;
         Some(half_even(num.div_euclid(den), num.rem_euclid(den), den))
@@ -165,34 +173,82 @@ pub fn round_half_even(num: i128, den: i128) -> i128 {
     floor + i128::from(up)
 }
 
-/// Writes hundredths as the shortest decimal: `630` is `6.3`, `9500` is `95`.
-pub fn write_hundredths(value: i64, out: &mut Vec<u8>) {
-    if value < 0 {
-        out.push(b'-');
-    }
-    let value = value.unsigned_abs();
-    write_unsigned(value / 100, out);
-    let [tens, ones] = [(value / 10 % 10) as u8, (value % 10) as u8];
-    if tens != 0 || ones != 0 {
-        out.extend_from_slice(&[b'.', b'0' + tens]);
-        if ones != 0 {
-            out.push(b'0' + ones);
+/// Bytes [`put_hundredths`] may touch: sign, twenty digits, point and two decimals, rounded up.
+pub(crate) const TEXT: usize = 32;
+
+/// Whole numbers below 10,000 as text, left-aligned.
+static WHOLE: [[u8; 4]; 10_000] = whole_numbers();
+/// Point and decimals of the hundredths 0 to 99, and in the last byte how many bytes count.
+static DECIMALS: [[u8; 4]; 100] = decimals();
+
+const fn whole_numbers() -> [[u8; 4]; 10_000] {
+    let mut table = [[b'0'; 4]; 10_000];
+    let mut value = 0;
+    while value < table.len() {
+        let (mut rest, mut at) = (value, digits_of(value as u64));
+        while at > 0 {
+            at -= 1;
+            table[value][at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
         }
+        value += 1;
     }
+    table
 }
 
-fn write_unsigned(mut value: u64, out: &mut Vec<u8>) {
-    let mut text = [0u8; 20];
-    let mut at = text.len();
-    for slot in text.iter_mut().rev() {
-        *slot = b'0' + (value % 10) as u8;
-        at -= 1;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
+const fn decimals() -> [[u8; 4]; 100] {
+    let mut table = [[b'.', b'0', b'0', 0]; 100];
+    let mut value = 1;
+    while value < table.len() {
+        let [tens, ones] = [(value / 10) as u8, (value % 10) as u8];
+        table[value] = [b'.', b'0' + tens, b'0' + ones, if ones == 0 { 2 } else { 3 }];
+        value += 1;
     }
-    out.extend_from_slice(text.get(at..).unwrap_or_default());
+    table
+}
+
+/// How many digits a whole number below 10,000 has.
+const fn digits_of(value: u64) -> usize {
+    1 + (value > 9) as usize + (value > 99) as usize + (value > 999) as usize
+}
+
+/// Writes hundredths as the shortest decimal: `630` is `6.3`, `9500` is `95`.
+pub fn write_hundredths(value: i64, out: &mut Vec<u8>) {
+    let mut text = [0; TEXT];
+    let end = put_hundredths(value, &mut text);
+    out.extend_from_slice(text.get(..end).unwrap_or_default());
+}
+
+/// The same into a buffer; gives where the text ends. Bytes behind the end may be overwritten.
+#[inline(always)]
+pub(crate) fn put_hundredths(value: i64, text: &mut [u8; TEXT]) -> usize {
+    text[0] = b'-';
+    let sign = usize::from(value < 0);
+    let value = value.unsigned_abs();
+    let (whole, part) = (value / 100, (value % 100) as usize);
+    let end = match WHOLE.get(whole as usize) {
+        Some(digits) => {
+            text[sign..sign + 4].copy_from_slice(digits);
+            sign + digits_of(whole)
+        }
+        None => put_large(whole, text, sign),
+    };
+    let decimals = &DECIMALS[part];
+    text[end..end + 4].copy_from_slice(decimals);
+    end + usize::from(decimals[3])
+}
+
+#[cold]
+fn put_large(mut value: u64, text: &mut [u8; TEXT], at: usize) -> usize {
+    let mut length = 1;
+    while 10u64.checked_pow(length as u32).is_some_and(|power| power <= value) {
+        length += 1;
+    }
+    for slot in text[at..at + length].iter_mut().rev() {
+        *slot = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+    at + length
 }
 
 fn digits(text: &str) -> (&str, &str) {

@@ -21,7 +21,7 @@ pub use content::{Content, read as read_content};
 pub(crate) use encode::instant;
 pub use encode::{EncodeError, Encoded, encode};
 pub use fast::{Encoder, Line};
-pub use look::look;
+pub use look::{ensure_indexes, look, missing_indexes};
 pub use outcome::{ImportOutcome, Progress};
 
 use crate::digest::TimestampType;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::StationDays;
 
 /// Version of this manifest's layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a transform read, made and counted. Lies at `<output>.manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,7 +23,9 @@ pub struct DatasetManifest {
     pub output: String,
     /// Size of the dataset file in bytes.
     pub bytes: u64,
-    /// SHA-256 of the dataset file, hex.
+    /// Digest of the dataset file as it is stored, `xxh3-128:HEX`: it tells files apart and finds damage, not malice.
+    /// The field keeps its older name in code; the manifest says `digest`.
+    #[serde(rename = "digest")]
     pub sha256: String,
     /// Number of documents in the file.
     pub documents: u64,

@@ -6,6 +6,7 @@ mod envelope;
 mod extra;
 mod fast;
 mod infoclimat;
+mod number;
 mod weather_underground;
 
 pub use corrections::Corrections;
@@ -64,21 +65,45 @@ impl Block {
     /// Lines of `text`, counted from `first_line`.
     pub fn read(contract: &Contract, corrections: Option<&Corrections>, text: &[u8], first_line: u64) -> Block {
         let mut block = Block::default();
-        let mut order = fast::Order::default();
+        // As many rows as the shape of our records makes likely; a row of all nulls is shorter.
+        block.readings.reserve(if contract.station.is_some() { text.len() / 384 } else { 0 });
+        let mut habits = fast::Habits::default();
         let mut line_number = first_line;
         let mut rest = text;
         while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let (line, behind) = rest.split_at(end);
-            match corrections.and_then(|corrections| corrections.apply(line, line_number)) {
-                Some(corrected) => careful::line(contract, &corrected, line_number, &mut block),
-                None if fast::line(contract, line, &mut order, &mut block) => {}
-                None => careful::line(contract, line, line_number, &mut block),
+            rest = match corrections {
+                None => fast::line(contract, rest, &mut habits, &mut block),
+                Some(_) => None,
             }
-            rest = behind.get(1..).unwrap_or_default();
+            .unwrap_or_else(|| block.line(contract, corrections, rest, line_number, &mut habits));
             line_number += 1;
         }
         block
+    }
+
+    /// Reads one line that the fast path did not take as it came; gives what follows it.
+    fn line<'a>(
+        &mut self,
+        contract: &Contract,
+        corrections: Option<&Corrections>,
+        text: &'a [u8],
+        number: u64,
+        habits: &mut fast::Habits,
+    ) -> &'a [u8] {
+        let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
+        let (line, behind) = text.split_at(end);
+        if let Some(corrected) = corrections.and_then(|corrections| corrections.apply(line, number)) {
+            careful::line(contract, &corrected, number, self);
+        } else if (behind.len() > fast::AHEAD && corrections.is_none()) || !self.last_line(contract, line, habits) {
+            careful::line(contract, line, number, self);
+        }
+        behind.get(1..).unwrap_or_default()
+    }
+
+    /// The fast path for a line with nothing (or nothing we may look at) behind it.
+    fn last_line(&mut self, contract: &Contract, line: &[u8], habits: &mut fast::Habits) -> bool {
+        let padded = [line, b"\n", &[b' '; fast::AHEAD]].concat();
+        fast::line(contract, &padded, habits, self).is_some()
     }
 
     fn station(&mut self, station: &Arc<Station>) -> u32 {
@@ -101,7 +126,7 @@ impl Block {
 /// Whether a line is one the fast path reads. For tests and benchmarks.
 #[doc(hidden)]
 pub fn takes_fast_path(contract: &Contract, line: &[u8]) -> bool {
-    fast::line(contract, line, &mut fast::Order::default(), &mut Block::default())
+    Block::default().last_line(contract, line, &mut fast::Habits::default())
 }
 
 /// Where a row stands.

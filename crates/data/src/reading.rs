@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use crate::decimal::{Decimal, write_hundredths};
+use crate::decimal::{Decimal, TEXT, put_hundredths};
 use crate::station::Station;
 
 /// A field the source carries, but without a value.
@@ -64,30 +64,57 @@ impl Field {
 
     /// The name in `measurements`.
     pub fn name(self) -> &'static str {
-        NAMES[self as usize].1
+        NAMES[self as usize].bare
     }
 }
 
-/// Per field `,"name":` and the bare name.
-const NAMES: [(&str, &str); 18] = [
-    ("\"temperature_c\":", "temperature_c"),
-    (",\"humidity_pct\":", "humidity_pct"),
-    (",\"pressure_hpa\":", "pressure_hpa"),
-    (",\"wind_speed\":", "wind_speed"),
-    (",\"wind_gust\":", "wind_gust"),
-    (",\"precip_mm\":", "precip_mm"),
-    (",\"dew_point_c\":", "dew_point_c"),
-    (",\"wind_direction_deg\":", "wind_direction_deg"),
-    (",\"precip_1h_mm\":", "precip_1h_mm"),
-    (",\"precip_3h_mm\":", "precip_3h_mm"),
-    (",\"precip_accum_mm\":", "precip_accum_mm"),
-    (",\"precip_rate_mm_h\":", "precip_rate_mm_h"),
-    (",\"snow_cm\":", "snow_cm"),
-    (",\"visibility_m\":", "visibility_m"),
-    (",\"clouds_octas\":", "clouds_octas"),
-    (",\"weather_code\":", "weather_code"),
-    (",\"uv_index\":", "uv_index"),
-    (",\"solar_w_m2\":", "solar_w_m2"),
+/// A field's name: bare, and as it stands before the value, padded to a length that is copied in three moves.
+struct Name {
+    bare: &'static str,
+    key: [u8; NAME],
+    length: usize,
+}
+
+const NAME: usize = 24;
+
+const fn name(bare: &'static str, first: bool) -> Name {
+    let (mut key, mut length) = ([b' '; NAME], 0);
+    if !first {
+        key[0] = b',';
+        length = 1;
+    }
+    key[length] = b'"';
+    length += 1;
+    let mut at = 0;
+    while at < bare.len() {
+        key[length] = bare.as_bytes()[at];
+        length += 1;
+        at += 1;
+    }
+    key[length] = b'"';
+    key[length + 1] = b':';
+    Name { bare, key, length: length + 2 }
+}
+
+static NAMES: [Name; 18] = [
+    name("temperature_c", true),
+    name("humidity_pct", false),
+    name("pressure_hpa", false),
+    name("wind_speed", false),
+    name("wind_gust", false),
+    name("precip_mm", false),
+    name("dew_point_c", false),
+    name("wind_direction_deg", false),
+    name("precip_1h_mm", false),
+    name("precip_3h_mm", false),
+    name("precip_accum_mm", false),
+    name("precip_rate_mm_h", false),
+    name("snow_cm", false),
+    name("visibility_m", false),
+    name("clouds_octas", false),
+    name("weather_code", false),
+    name("uv_index", false),
+    name("solar_w_m2", false),
 ];
 
 /// One value per field, in hundredths, or [`NULL`] or [`ABSENT`].
@@ -150,31 +177,124 @@ pub struct Reading {
     pub extra: Option<Box<str>>,
 }
 
+/// Between timestamp and first measurement.
+const MEASUREMENTS: &[u8; 18] = b"\",\"measurements\":{";
+/// The most that follows a station's head, extras left out: timestamp, measurements, brace.
+const BODY: usize = 20 + MEASUREMENTS.len() + (NAMES.len() + 1) * (NAME + TEXT);
+
 impl Reading {
     /// Appends the document's canonical text. `timestamp` is `YYYY-MM-DDTHH:MM:SSZ`.
-    pub fn write(&self, station: &Arc<Station>, timestamp: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(station.head.as_bytes());
-        out.extend_from_slice(timestamp);
-        out.extend_from_slice(b"\",\"measurements\":{");
-        for (value, (name, _)) in self.values.0.iter().zip(NAMES.iter()) {
-            match *value {
-                ABSENT => {}
-                NULL => {
-                    out.extend_from_slice(name.as_bytes());
-                    out.extend_from_slice(b"null");
+    pub fn write(&self, station: &Arc<Station>, timestamp: &[u8; 20], page: &mut Page) {
+        page.push(station.head.as_bytes());
+        page.fill::<BODY>(|text| {
+            text[..20].copy_from_slice(timestamp);
+            text[20..20 + MEASUREMENTS.len()].copy_from_slice(MEASUREMENTS);
+            let mut at = 20 + MEASUREMENTS.len();
+            for (value, name) in self.values.0.iter().zip(&NAMES) {
+                let Some(room) = text[at..].first_chunk_mut::<{ NAME + TEXT }>() else { break };
+                if *value == ABSENT {
+                    continue;
                 }
-                hundredths => {
-                    out.extend_from_slice(name.as_bytes());
-                    write_hundredths(hundredths, out);
-                }
+                room[..NAME].copy_from_slice(&name.key);
+                let Some(room) = room[name.length..].first_chunk_mut::<TEXT>() else { break };
+                at += name.length;
+                at += if *value == NULL {
+                    room[..4].copy_from_slice(b"null");
+                    4
+                } else {
+                    put_hundredths(*value, room)
+                };
             }
-        }
-        out.push(b'}');
+            text[at] = b'}';
+            at + 1
+        });
         if let Some(extra) = &self.extra {
-            out.extend_from_slice(b",\"extra\":");
-            out.extend_from_slice(extra.as_bytes());
+            page.push(b",\"extra\":");
+            page.push(extra.as_bytes());
         }
-        out.push(b'}');
+        page.push(b"}");
+    }
+}
+
+/// Text under way. All its bytes are initialised ahead, so that short pieces are copied in whole words and cut off after.
+#[derive(Debug)]
+pub struct Page {
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+impl Page {
+    /// An empty page with room for `capacity` bytes; it grows as needed.
+    pub fn with_capacity(capacity: usize) -> Page {
+        Page { bytes: vec![0; capacity], length: 0 }
+    }
+
+    /// Bytes written so far.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Appends bytes.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.room(piece.len());
+        self.bytes[self.length..self.length + piece.len()].copy_from_slice(piece);
+        self.length += piece.len();
+    }
+
+    /// Hands out room for `N` bytes; `write` says how many of them count.
+    #[inline]
+    fn fill<const N: usize>(&mut self, write: impl FnOnce(&mut [u8; N]) -> usize) {
+        self.room(N);
+        if let Some(room) = self.bytes[self.length..].first_chunk_mut::<N>() {
+            self.length += write(room).min(N);
+        }
+    }
+
+    fn room(&mut self, bytes: usize) {
+        if self.bytes.len() - self.length < bytes {
+            self.bytes.resize((self.length + bytes) * 5 / 4, 0);
+        }
+    }
+
+    /// What was written from `start` on.
+    pub fn since(&self, start: usize) -> &[u8] {
+        self.bytes.get(start..self.length).unwrap_or_default()
+    }
+
+    /// Forgets what was written from `length` on.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    /// The written bytes.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.length);
+        self.bytes
+    }
+}
+
+/// Writes instants one after the other; the day is worked out only when it changes.
+#[derive(Debug, Default)]
+pub struct Stamps {
+    day: Option<i64>,
+    text: [u8; 20],
+}
+
+impl Stamps {
+    /// An instant, in seconds since the epoch, as [`timestamp`] writes it.
+    #[inline]
+    pub fn at(&mut self, seconds: i64) -> &[u8; 20] {
+        let day = seconds.div_euclid(86_400);
+        if self.day != Some(day) {
+            self.day = Some(day);
+            self.text = timestamp(day * 86_400);
+        }
+        let second = seconds.rem_euclid(86_400) as u32;
+        for (at, value) in [(11, second / 3_600), (14, second / 60 % 60), (17, second % 60)] {
+            self.text[at] = b'0' + (value / 10) as u8;
+            self.text[at + 1] = b'0' + (value % 10) as u8;
+        }
+        &self.text
     }
 }
 
@@ -216,6 +336,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::decimal::MAX_HUNDREDTHS;
 
     proptest! {
         #[test]
@@ -223,6 +344,49 @@ mod tests {
             let expected = DateTime::from_timestamp(seconds, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string();
             let written = timestamp(seconds);
             prop_assert_eq!(std::str::from_utf8(&written).unwrap(), expected);
+        }
+
+        #[test]
+        fn stamps_say_the_same_in_any_order(instants in prop::collection::vec(-62_167_219_200i64..253_402_300_799, 1..9), steps in prop::collection::vec(-90_000i64..90_000, 1..9)) {
+            let mut stamps = Stamps::default();
+            let near = instants[0].clamp(-62_000_000_000, 253_000_000_000);
+            for instant in instants.into_iter().chain(steps.into_iter().map(|step| near + step)) {
+                prop_assert_eq!(*stamps.at(instant), timestamp(instant));
+            }
+        }
+
+        #[test]
+        fn documents_hold_every_value_whatever_its_size(
+            values in prop::collection::vec(prop_oneof![Just(NULL), Just(ABSENT), -1_000_000i64..1_000_000, -MAX_HUNDREDTHS + 1..MAX_HUNDREDTHS], 18),
+            capacity in 0usize..3_000,
+        ) {
+            let station = Arc::new(Station::new(crate::station::Format::Infoclimat, "X", &serde_json::Map::new()));
+            let mut slots = Values::default();
+            for (field, value) in Field::ALL.into_iter().zip(&values) {
+                let core = (field as usize) < Field::CORE;
+                slots.set(field, if core && *value == ABSENT { NULL } else { *value });
+            }
+            let reading = Reading { station: 0, when: When::Utc(0), values: slots, counter: None, extra: None };
+            let mut page = Page::with_capacity(capacity);
+            reading.write(&station, &timestamp(0), &mut page);
+            reading.write(&station, &timestamp(0), &mut page);
+            let text = page.into_bytes();
+            let (first, second) = text.split_at(text.len() / 2);
+            prop_assert_eq!(first, second);
+            let document: serde_json::Value = serde_json::from_slice(first).unwrap();
+            for field in Field::ALL {
+                let expected = match slots.get(field) {
+                    ABSENT => None,
+                    NULL => Some("null".to_owned()),
+                    hundredths => {
+                        let sign = if hundredths < 0 { "-" } else { "" };
+                        let text = format!("{sign}{}.{:02}", hundredths.abs() / 100, hundredths.abs() % 100);
+                        Some(text.trim_end_matches('0').trim_end_matches('.').to_owned())
+                    }
+                };
+                let found = document["measurements"].get(field.name()).map(|value| value.to_string().trim_end_matches(".0").to_owned());
+                prop_assert_eq!(found, expected);
+            }
         }
     }
 
@@ -233,8 +397,8 @@ mod tests {
         values.set(Field::TemperatureC, 630);
         values.set(Field::SnowCm, NULL);
         let reading = Reading { station: 0, when: When::Utc(0), values, counter: None, extra: Some("{\"a\":1}".into()) };
-        let mut out = Vec::new();
-        reading.write(&station, &timestamp(0), &mut out);
-        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"{"source":"infoclimat","station":{"station_id":"X"},"timestamp":"1970-01-01T00:00:00Z","measurements":{"temperature_c":6.3,"humidity_pct":null,"pressure_hpa":null,"wind_speed":null,"wind_gust":null,"precip_mm":null,"snow_cm":null},"extra":{"a":1}}"#);
+        let mut page = Page::with_capacity(0);
+        reading.write(&station, &timestamp(0), &mut page);
+        insta::assert_snapshot!(String::from_utf8(page.into_bytes()).unwrap(), @r#"{"source":"infoclimat","station":{"station_id":"X"},"timestamp":"1970-01-01T00:00:00Z","measurements":{"temperature_c":6.3,"humidity_pct":null,"pressure_hpa":null,"wind_speed":null,"wind_gust":null,"precip_mm":null,"snow_cm":null},"extra":{"a":1}}"#);
     }
 }

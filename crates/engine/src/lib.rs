@@ -18,6 +18,7 @@ pub mod registry;
 pub mod report;
 pub mod run;
 pub mod step;
+pub mod stop;
 pub mod tally;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;

@@ -25,7 +25,8 @@ use crate::reference::{Id, Outputs, resolve};
 use crate::registry::Registry;
 use crate::report::{FORMAT_VERSION, Fate, Line, Receipt, Report, millis};
 use crate::step::{Mode, Stepped, Subject, step};
-use crate::tally::Tally;
+use crate::stop::Stop;
+use crate::tally::{Calls, Tally};
 
 /// Asked before every write: is this run still the one that may?
 pub type Guard = Arc<dyn Fn() -> BoxFuture<'static, Outcome<()>> + Send + Sync>;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub listener: Listener,
     /// Counts calls, for the receipt.
     pub tally: Tally,
+    /// Ends the run early: what is in hand is finished, nothing new is written.
+    pub stop: Stop,
 }
 
 impl Settings {
@@ -60,6 +63,7 @@ impl Settings {
             guard: None,
             listener: crate::event::silent(),
             tally: Tally::new(),
+            stop: Stop::default(),
         }
     }
 
@@ -68,15 +72,19 @@ impl Settings {
     }
 
     pub(crate) fn out_of_time(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.stop.asked() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     pub(crate) async fn sleep(&self, pause: Duration) {
         let left = self.deadline.map_or(pause, |deadline| deadline.saturating_duration_since(Instant::now()));
-        tokio::time::sleep(pause.min(left)).await;
+        // One that was asked to stop has no pauses left; the caller finds that its time is over.
+        let _ = tokio::time::timeout(pause.min(left), self.stop.heard()).await;
     }
 
     pub(crate) async fn may_write(&self) -> Outcome<()> {
+        if self.stop.asked() {
+            return Err(crate::stop::stopped());
+        }
         match &self.guard {
             Some(guard) => guard().await,
             None => Ok(()),
@@ -125,6 +133,7 @@ pub async fn run(verb: &str, documents: &[Document], registry: &Registry, mode: 
         receipt: Receipt {
             spec_digest: spec_digest(documents),
             calls: settings.tally.calls(),
+            lock: Calls::default(),
             millis: millis(started.elapsed()),
             finished_at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),

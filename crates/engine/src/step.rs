@@ -96,6 +96,9 @@ struct Memory {
 pub async fn step(subject: &Subject<'_>, mode: Mode, settings: &Settings, mut ahead: Ahead) -> Stepped {
     let mut memory = Memory { started: Instant::now(), failures: 0, failing_since: None, looks: 0, written: None, settling_since: None };
     loop {
+        if mode.writes() && memory.written.is_none() && settings.stop.asked() {
+            return Stepped::failed(&crate::stop::stopped());
+        }
         let sight = match subject.kind.look_from(subject.meta, subject.spec, settings.today, std::mem::take(&mut ahead)).await {
             Ok(sight) => sight,
             Err(failure) => match bear(subject, mode, settings, &mut memory, failure).await {
@@ -106,6 +109,7 @@ pub async fn step(subject: &Subject<'_>, mode: Mode, settings: &Settings, mut ah
         memory.looks += 1;
         match decide(&sight, mode) {
             Decision::Done => return done(sight, mode, memory.written),
+            _ if mode.writes() && settings.stop.asked() => return Stepped::failed(&crate::stop::stopped()),
             Decision::Pause(why) if mode == Mode::Plan => return seen(sight, Fate::Settling { why }),
             Decision::Pause(why) => {
                 if let Some(stepped) = pause(subject, settings, &mut memory, why, &sight).await {

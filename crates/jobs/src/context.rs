@@ -31,6 +31,8 @@ pub struct JobContext {
     pub forced: Forced,
     /// What the plan that goes on has read.
     pub recall: Recall,
+    /// Whether datasets take along the rejects that a person mended.
+    pub replay: bool,
 }
 
 impl JobContext {

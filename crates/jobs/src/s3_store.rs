@@ -14,6 +14,7 @@ use meteoctl_aws::client::Aws;
 use meteoctl_aws::error::{self, Cause};
 use meteoctl_data::store::{BoxFuture, ByteStream, ObjectInfo, Store, StoreError, Upload};
 
+mod empty;
 mod page;
 mod parts;
 mod read;

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use meteoctl_data::mongo::{ConnectSpec, Credentials, Server};
 use meteoctl_engine::failure::{Failure, Outcome};
-use meteoctl_engine::reference::{Link, Outputs};
+use meteoctl_engine::reference::Link;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::context::{JobContext, database};
 
@@ -64,10 +63,10 @@ impl Connection {
         Ok(Connection { endpoint, uri_from_env, secret, tls_ca_file })
     }
 
-    /// From the outputs of a Collection; `Pending` while it has none.
-    pub fn from_outputs(outputs: &Outputs) -> Outcome<Connection> {
-        let value = outputs.get("connection").cloned().unwrap_or(Value::Null);
-        serde_json::from_value(value).map_err(|_| Failure::pending("the collection"))
+    /// What a Collection told those who refer to it; `Pending` while it has told nothing.
+    pub fn told_by(collection: &Link) -> Outcome<Connection> {
+        serde_json::from_value(collection.value("connection")?)
+            .map_err(|error| Failure::rejected("read where the collection lies").because(error))
     }
 
     /// Connects. A URI given by the operator is used as it is; the Secret's credentials go with the Service's own endpoint.
@@ -110,3 +109,6 @@ pub fn probe(context: &Arc<JobContext>) -> meteoctl_aws::kinds::service::Probe {
         })
     })
 }
+
+#[cfg(test)]
+mod tests;

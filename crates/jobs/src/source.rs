@@ -26,7 +26,7 @@ pub struct SourceKind {
 pub struct SourceSpec {
     /// Format of the vendor's file: `infoclimat` or `weather-underground`.
     pub format: Format,
-    /// File (relative to the YAML file) or s3:// object; left out where Airbyte itself fills the prefix.
+    /// File (relative to the YAML file), https:// URL or s3://bucket/key; left out where Airbyte itself fills the prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// `overwrite` (the default) or `append`.
@@ -82,8 +82,10 @@ fn cannot_collect(from: &str, error: meteoctl_data::fault::Fault) -> Failure {
     Failure { class, hint, ..Failure::rejected(format!("collect {from}")).because(inner) }
 }
 
+/// How many objects lie under a prefix. It names a folder: `raw` must not find what lies in `raw-old`.
 async fn airbyte(target: &SharedStore, raw: &str) -> Outcome<usize> {
-    match target.list(raw).await {
+    let folder = if raw.is_empty() || raw.ends_with('/') { raw.to_owned() } else { format!("{raw}/") };
+    match target.list(&folder).await {
         Ok(objects) => Ok(objects.len()),
         Err(error) if error.not_found => Ok(0),
         Err(error) => Err(store(error)),

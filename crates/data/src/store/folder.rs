@@ -5,13 +5,13 @@ use std::path::{Component, Path, PathBuf};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::stream;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use super::{BoxFuture, ByteStream, ObjectInfo, Store, StoreError, Upload};
 
-/// Size of the pieces in which a file is read, in bytes.
-const CHUNK: usize = 1 << 20;
+mod reading;
+mod writing;
+
+use writing::Pending;
 
 /// Objects as files under one folder.
 #[derive(Debug, Clone)]
@@ -80,75 +80,6 @@ fn walk(root: &Path, folder: &Path, prefix: &str, into: &mut Vec<ObjectInfo>) ->
     Ok(())
 }
 
-struct Pending {
-    root: PathBuf,
-    target: PathBuf,
-    partial: PathBuf,
-    metadata: BTreeMap<String, String>,
-    file: Option<tokio::fs::File>,
-}
-
-impl Pending {
-    async fn start(root: PathBuf, target: PathBuf, metadata: BTreeMap<String, String>) -> Result<Self, StoreError> {
-        let doing = || format!("write {}", target.display());
-        if let Some(parent) = target.parent() {
-            tokio::fs::create_dir_all(parent).await.map_err(|source| StoreError::io(doing(), source))?;
-        }
-        let partial = beside(&target, &format!(".{}.partial", uuid::Uuid::new_v4().simple()));
-        let file = tokio::fs::File::create(&partial).await.map_err(|source| StoreError::io(doing(), source))?;
-        Ok(Pending { root, target, partial, metadata, file: Some(file) })
-    }
-
-    async fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let doing = format!("write {}", self.target.display());
-        match self.file.as_mut() {
-            Some(file) => file.write_all(bytes).await.map_err(|source| StoreError::io(doing, source)),
-            None => Ok(()),
-        }
-    }
-
-    async fn complete(mut self) -> Result<ObjectInfo, StoreError> {
-        let doing = format!("write {}", self.target.display());
-        let fault = |source| StoreError::io(doing.clone(), source);
-        if let Some(mut file) = self.file.take() {
-            file.flush().await.map_err(fault)?;
-            file.sync_all().await.map_err(fault)?;
-        }
-        let meta = sidecar(&self.target);
-        if self.metadata.is_empty() {
-            let _ = tokio::fs::remove_file(&meta).await;
-        } else {
-            let text = serde_json::to_vec(&self.metadata).map_err(|source| fault(source.into()))?;
-            tokio::fs::write(&meta, text).await.map_err(fault)?;
-        }
-        tokio::fs::rename(&self.partial, &self.target).await.map_err(fault)?;
-        describe(&self.root, &self.target, true).map_err(fault)
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.partial);
-    }
-}
-
-impl Upload for Pending {
-    fn write<'a>(&'a mut self, bytes: Bytes) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.append(&bytes).await })
-    }
-
-    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<ObjectInfo, StoreError>> {
-        Box::pin(async move { self.complete().await })
-    }
-
-    fn abort(self: Box<Self>) -> BoxFuture<'static, Result<(), StoreError>> {
-        Box::pin(async move {
-            drop(self);
-            Ok(())
-        })
-    }
-}
-
 impl Store for Folder {
     fn name(&self) -> String {
         self.root.display().to_string()
@@ -178,31 +109,14 @@ impl Store for Folder {
     fn get<'a>(&'a self, key: &'a str, offset: u64) -> BoxFuture<'a, Result<ByteStream, StoreError>> {
         Box::pin(async move {
             let path = self.path(key)?;
-            let doing = format!("read {}", path.display());
-            let mut file = tokio::fs::File::open(&path).await.map_err(|source| StoreError::io(doing.clone(), source))?;
-            if offset > 0 {
-                file.seek(std::io::SeekFrom::Start(offset)).await.map_err(|source| StoreError::io(doing.clone(), source))?;
-            }
-            let stream = stream::unfold((file, doing), |(mut file, doing)| async move {
-                let mut buffer = bytes::BytesMut::with_capacity(CHUNK);
-                while buffer.len() < CHUNK {
-                    match file.read_buf(&mut buffer).await {
-                        Ok(0) => break,
-                        Ok(_) => {}
-                        Err(source) => return Some((Err(StoreError::io(doing.clone(), source)), (file, doing))),
-                    }
-                }
-                if buffer.is_empty() { None } else { Some((Ok(buffer.freeze()), (file, doing))) }
-            });
-            let stream: ByteStream = Box::pin(stream);
-            Ok(stream)
+            reading::open(path, offset).await
         })
     }
 
     fn put<'a>(&'a self, key: &'a str, bytes: Bytes, metadata: BTreeMap<String, String>) -> BoxFuture<'a, Result<ObjectInfo, StoreError>> {
         Box::pin(async move {
             let mut pending = Pending::start(self.root.clone(), self.path(key)?, metadata).await?;
-            pending.append(&bytes).await?;
+            pending.append(bytes).await?;
             pending.complete().await
         })
     }

@@ -10,9 +10,9 @@ use crate::fault::Fault;
 use crate::store::SharedStore;
 
 /// Target size of a block, in bytes.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 256 << 10;
 /// Blocks an object may be read ahead.
-const AHEAD: usize = 2;
+const AHEAD: usize = 4;
 /// A line longer than this is no record of ours, in bytes.
 const LINE_LIMIT: usize = 256 << 20;
 /// Compressed bytes that are unpacked at once: with deflate's limit of about 1:1032 at most 17 MB of text.

@@ -6,12 +6,11 @@ use std::io::Write;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sha2::{Digest, Sha256};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::pass::Written;
 use super::spec::TransformSpec;
-use super::standing::{INPUTS_KEY, Listing, hex};
+use super::standing::{INPUTS_KEY, Listing};
 use crate::document::StationDays;
 use crate::fault::Fault;
 use crate::manifest::{self, DatasetManifest, Ledger};
@@ -24,7 +23,7 @@ type Counts = BTreeMap<String, u64>;
 /// What a finished pass made.
 pub(super) struct Made {
     bytes: u64,
-    sha256: String,
+    digest: String,
     ledger: Ledger,
     sources: Counts,
     unknown_fields: Counts,
@@ -39,7 +38,7 @@ impl Made {
             inputs: listing.etags(),
             output: spec.output.clone(),
             bytes: self.bytes,
-            sha256: self.sha256,
+            sha256: self.digest,
             documents: self.ledger.documents,
             sources: self.sources,
             ledger: self.ledger,
@@ -56,7 +55,7 @@ pub(super) struct Sink {
     dataset: Box<dyn Upload>,
     rejects: Box<dyn Upload>,
     gzip: Option<GzEncoder<Vec<u8>>>,
-    hash: Sha256,
+    hash: Xxh3,
     begun: bool,
     made: Made,
 }
@@ -74,11 +73,11 @@ impl Sink {
             rejects,
             // No name and no time in the header: the same documents give the same bytes.
             gzip: name.map(|_| GzEncoder::new(Vec::new(), Compression::default())),
-            hash: Sha256::new(),
+            hash: Xxh3::new(),
             begun: false,
             made: Made {
                 bytes: 0,
-                sha256: String::new(),
+                digest: String::new(),
                 ledger: Ledger::default(),
                 sources: Counts::new(),
                 unknown_fields: Counts::new(),
@@ -198,7 +197,7 @@ impl Sink {
             let rest = encoder.finish().map_err(|error| Fault::new(format!("compress {}", self.output)).because(error))?;
             self.store(rest.into()).await?;
         }
-        self.made.sha256 = hex(&self.hash.finalize());
+        self.made.digest = format!("xxh3-128:{:032x}", self.hash.digest128());
         self.rejects.finish().await?;
         self.dataset.finish().await?;
         Ok(self.made)

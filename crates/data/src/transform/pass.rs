@@ -17,7 +17,7 @@ use crate::decimal::{Decimal, Linear};
 use crate::document::SetDigest;
 use crate::fault::Fault;
 use crate::read::{Block, Corrections};
-use crate::reading::{Field, NULL, Reading, When, timestamp};
+use crate::reading::{Field, NULL, Page, Reading, Stamps, When};
 use crate::station::Station;
 use crate::store::SharedStore;
 
@@ -42,10 +42,12 @@ struct Memory {
     counter: Option<Decimal>,
 }
 
-/// Readings with their instants, ready to be written.
+/// Readings that know their instants, ready to be written.
 struct Resolved {
     stations: Vec<(Arc<Station>, u32)>,
-    readings: Vec<(Reading, i64, Fate)>,
+    readings: Vec<Reading>,
+    /// One per reading; empty where all are [`Fate::Only`].
+    fates: Vec<Fate>,
 }
 
 /// The text of a block of documents and what was counted while writing it.
@@ -162,7 +164,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Gives every reading its instant, its rain since the row before, and its fate.
-    fn resolve(&mut self, source: usize, stations: &[Arc<Station>], readings: Vec<Reading>) -> Result<Resolved, Fault> {
+    fn resolve(&mut self, source: usize, stations: &[Arc<Station>], mut readings: Vec<Reading>) -> Result<Resolved, Fault> {
         let missing = self.work.spec.missing;
         let mut known = Vec::with_capacity(stations.len());
         for station in stations {
@@ -173,21 +175,30 @@ impl<'a> Pass<'a> {
             };
             known.push((Arc::clone(station), number));
         }
-        let mut resolved = Vec::with_capacity(readings.len());
-        for mut reading in readings {
-            let (Some(memory), Some((_, station))) = (self.memories.get_mut(source), known.get(reading.station as usize)) else { continue };
+        let mut fates = Vec::new();
+        let Some(memory) = self.memories.get_mut(source) else { return Ok(Resolved { stations: known, readings: Vec::new(), fates }) };
+        for reading in &mut readings {
+            let Some((_, station)) = known.get(reading.station as usize) else { continue };
             let instant = memory.instant(reading.when).ok_or_else(|| undated(self.work.spec, source))?;
-            memory.rain(&mut reading);
+            reading.when = When::Utc(instant);
+            memory.rain(reading);
             if missing.precip_mm == Fill::Zero {
                 reading.values.zero_if_null(Field::PrecipMm);
             }
             if missing.snow_cm == Fill::Zero {
                 reading.values.zero_if_null(Field::SnowCm);
             }
-            let fate = self.watch.fate(*station, instant);
-            resolved.push((reading, instant, fate));
+            match &mut self.watch {
+                Watch::Keep => {}
+                Watch::Look(seen, repeats) => {
+                    if !seen.insert(*station, instant) {
+                        repeats.note(*station, instant);
+                    }
+                }
+                Watch::Act(repeats) => fates.push(repeats.fate(*station, instant)),
+            }
         }
-        Ok(Resolved { stations: known, readings: resolved })
+        Ok(Resolved { stations: known, readings, fates })
     }
 
     async fn append_next(&mut self) -> Result<(), Fault> {
@@ -196,11 +207,13 @@ impl<'a> Pass<'a> {
         self.bytes_done += stored;
         if let Watch::Act(repeats) = &mut self.watch {
             for (station, instant, content, fate) in &written.contents {
-                if *fate == Fate::Last {
-                    let (identical, differing) = repeats.took_over(*station, *instant, *content);
-                    self.sink.superseded(identical, differing);
-                } else {
-                    repeats.gave_way(*station, *instant, *content);
+                match fate {
+                    Fate::Only => {}
+                    Fate::Superseded(left) => repeats.gave_way(*station, *instant, *content, *left),
+                    Fate::Last => {
+                        let (identical, differing) = repeats.took_over(*station, *instant, *content);
+                        self.sink.superseded(identical, differing);
+                    }
                 }
             }
         }
@@ -211,21 +224,6 @@ impl<'a> Pass<'a> {
             documents: self.sink.documents(),
         });
         Ok(())
-    }
-}
-
-impl Watch {
-    fn fate(&mut self, station: u32, instant: i64) -> Fate {
-        match self {
-            Watch::Keep => Fate::Only,
-            Watch::Look(seen, repeats) => {
-                if !seen.insert(station, instant) {
-                    repeats.note(station, instant);
-                }
-                Fate::Only
-            }
-            Watch::Act(repeats) => repeats.fate(station, instant),
-        }
     }
 }
 
@@ -260,31 +258,37 @@ fn undated(spec: &TransformSpec, source: usize) -> Fault {
 
 impl Resolved {
     fn write(self, lines: bool) -> Written {
-        let mut written =
-            Written { text: Vec::with_capacity(self.readings.len() * 640), documents: 0, digests: Vec::new(), contents: Vec::new() };
-        for (reading, instant, fate) in &self.readings {
-            let Some((station, number)) = self.stations.get(reading.station as usize) else { continue };
-            let begin = written.text.len();
+        let head = self.stations.iter().map(|(station, _)| station.head.len()).max().unwrap_or_default();
+        // What the measurements of a full row take; a page that is too small grows.
+        let mut page = Page::with_capacity(self.readings.len() * (head + 352));
+        let mut stamps = Stamps::default();
+        let mut fates = self.fates.iter();
+        let (mut documents, mut digests, mut contents) = (0, Vec::new(), Vec::new());
+        for reading in &self.readings {
+            let fate = *fates.next().unwrap_or(&Fate::Only);
+            let (Some((station, number)), When::Utc(instant)) = (self.stations.get(reading.station as usize), reading.when) else {
+                continue;
+            };
+            let begin = page.length();
             if !lines {
-                written.text.extend_from_slice(b",\n");
+                page.push(b",\n");
             }
-            let first = written.text.len();
-            reading.write(station, &timestamp(*instant), &mut written.text);
-            let document = written.text.get(first..).unwrap_or_default();
-            if *fate != Fate::Only {
-                written.contents.push((*number, *instant, xxh3_64(document), *fate));
+            let first = page.length();
+            reading.write(station, stamps.at(instant), &mut page);
+            if fate != Fate::Only {
+                contents.push((*number, instant, xxh3_64(page.since(first)), fate));
             }
-            if *fate == Fate::Superseded {
-                written.text.truncate(begin);
+            if matches!(fate, Fate::Superseded(_)) {
+                page.truncate(begin);
                 continue;
             }
-            written.documents += 1;
-            count(&mut written.digests, station, instant.div_euclid(DAY), document);
+            documents += 1;
+            count(&mut digests, station, instant.div_euclid(DAY), page.since(first));
             if lines {
-                written.text.push(b'\n');
+                page.push(b"\n");
             }
         }
-        written
+        Written { text: page.into_bytes(), documents, digests, contents }
     }
 }
 

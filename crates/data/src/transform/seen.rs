@@ -6,7 +6,10 @@ use std::collections::HashMap;
 const WORDS: usize = 1_440_usize.div_ceil(64);
 const DAY: i64 = 86_400;
 
-/// A set of (station, instant). Whole minutes cost one bit, other seconds four bytes.
+/// From so many odd seconds on a day keeps one bit for each of its 86,400 seconds instead of a list.
+const MANY: usize = 86_400 / 32;
+
+/// A set of (station, instant). Whole minutes cost one bit, other seconds four bytes, but never more than 11 kB a day.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     stations: Vec<Days>,
@@ -23,7 +26,9 @@ struct Days {
 #[derive(Debug, Default)]
 struct Day {
     minutes: [u64; WORDS],
+    /// Seconds that are no whole minutes: a sorted list, or from [`MANY`] on words of bits.
     odd: Vec<u32>,
+    dense: bool,
 }
 
 impl Seen {
@@ -67,13 +72,31 @@ impl Day {
             *word |= bit;
             return fresh;
         }
+        if self.dense {
+            return self.mark(second);
+        }
         match self.odd.binary_search(&second) {
             Ok(_) => false,
             Err(at) => {
                 self.odd.insert(at, second);
+                if self.odd.len() == MANY {
+                    let listed = std::mem::replace(&mut self.odd, vec![0; MANY]);
+                    self.dense = true;
+                    for second in listed {
+                        self.mark(second);
+                    }
+                }
                 true
             }
         }
+    }
+
+    fn mark(&mut self, second: u32) -> bool {
+        let bit = 1 << (second % 32);
+        let Some(word) = self.odd.get_mut(second as usize / 32) else { return true };
+        let fresh = *word & bit == 0;
+        *word |= bit;
+        fresh
     }
 }
 
@@ -94,5 +117,12 @@ mod tests {
                 prop_assert_eq!(seen.insert(station, instant), reference.insert((station, instant)));
             }
         }
+    }
+
+    #[test]
+    fn a_day_of_every_second_is_a_set_too() {
+        let mut seen = Seen::default();
+        assert!((0..DAY).all(|second| seen.insert(0, second * 7_919 % DAY)));
+        assert!((0..DAY).all(|second| !seen.insert(0, second)));
     }
 }

@@ -11,7 +11,7 @@ use crate::manifest::{self, DatasetManifest};
 use crate::store::{ObjectInfo, Store, read_all};
 
 /// Metadata key on the dataset file that ties it to its inputs.
-pub(super) const INPUTS_KEY: &str = "meteoctl-inputs";
+pub(crate) const INPUTS_KEY: &str = "meteoctl-inputs";
 /// Largest manifest that is read, in bytes: room for a few million station-days.
 const MANIFEST_LIMIT: usize = 512 << 20;
 
