@@ -17,6 +17,8 @@ const BACKUPS: &str = "arn:{partition}:s3:::{/bucket}/{/prefix}*";
 /// Secrets Manager adds a hyphen and six characters to the name.
 const LOGIN: &str = "arn:{partition}:secretsmanager:{region}:{account}:secret:{/credentials}-??????";
 
+const SEAL: &str = "arn:{partition}:secretsmanager:{region}:{account}:secret:{/encryption/ageKey}-??????";
+
 /// Looking at what lies in a place.
 const fn looks(bucket: &'static str, objects: &'static str) -> [Action; 3] {
     [
@@ -130,8 +132,13 @@ mod tests {
         called(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
         // Asked through the clients' crate, whose own test finds it there.
         code.insert("secretsmanager:GetSecretValue".to_owned());
-        let tables: BTreeSet<String> =
-            JOBS.iter().flat_map(|job| actions(job).expect("a job")).map(|action| action.operation.to_owned()).collect();
+        let tables: BTreeSet<String> = JOBS
+            .iter()
+            .flat_map(|job| actions(job).expect("a job"))
+            .chain(crate::lock::ACTIONS)
+            .chain(crate::removal::ACTIONS)
+            .map(|action| action.operation.to_owned())
+            .collect();
         assert_eq!(code, tables);
         let jobs = crate::all(&context());
         assert!(jobs.iter().all(|job| actions(job.name()).is_some()) && jobs.len() == JOBS.len());
@@ -148,6 +155,7 @@ mod tests {
             deep: false,
             forced: crate::Forced::default(),
             recall: crate::Recall::default(),
+            replay: false,
         })
     }
 
