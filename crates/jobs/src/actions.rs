@@ -73,7 +73,11 @@ const QUALITY: &[Action] =
     &joined::<10>(&[&looks(BUCKET_OF_DATASET, REPORT), &[Action::plan("s3:GetObject", DATASET)], &uploads(BUCKET_OF_DATASET, REPORT)]);
 const COLLECTION: &[Action] =
     &[Action::plan("s3:GetObject", DATASET), Action::plan("secretsmanager:GetSecretValue", LOGIN).when("/credentials")];
-const BACKUP: &[Action] = &joined::<10>(&[&looks(BUCKET, BACKUPS), &uploads(BUCKET, BACKUPS), &[Action::job("s3:DeleteObject", BACKUPS)]]);
+const BACKUP: &[Action] = &joined::<11>(&[
+    &looks(BUCKET, BACKUPS),
+    &uploads(BUCKET, BACKUPS),
+    &[Action::job("s3:DeleteObject", BACKUPS), Action::job("secretsmanager:GetSecretValue", SEAL).when("/encryption/ageKey")],
+]);
 
 /// The permissions of a job; `None` for a word that is no job. A LatencyProbe asks MongoDB alone, with the login of its
 /// Collection.
