@@ -17,6 +17,8 @@ const BACKUPS: &str = "arn:{partition}:s3:::{/bucket}/{/prefix}*";
 /// Secrets Manager adds a hyphen and six characters to the name.
 const LOGIN: &str = "arn:{partition}:secretsmanager:{region}:{account}:secret:{/credentials}-??????";
 
+const SEAL: &str = "arn:{partition}:secretsmanager:{region}:{account}:secret:{/encryption/ageKey}-??????";
+
 /// Looking at what lies in a place.
 const fn looks(bucket: &'static str, objects: &'static str) -> [Action; 3] {
     [
@@ -71,7 +73,11 @@ const QUALITY: &[Action] =
     &joined::<10>(&[&looks(BUCKET_OF_DATASET, REPORT), &[Action::plan("s3:GetObject", DATASET)], &uploads(BUCKET_OF_DATASET, REPORT)]);
 const COLLECTION: &[Action] =
     &[Action::plan("s3:GetObject", DATASET), Action::plan("secretsmanager:GetSecretValue", LOGIN).when("/credentials")];
-const BACKUP: &[Action] = &joined::<10>(&[&looks(BUCKET, BACKUPS), &uploads(BUCKET, BACKUPS), &[Action::job("s3:DeleteObject", BACKUPS)]]);
+const BACKUP: &[Action] = &joined::<11>(&[
+    &looks(BUCKET, BACKUPS),
+    &uploads(BUCKET, BACKUPS),
+    &[Action::job("s3:DeleteObject", BACKUPS), Action::job("secretsmanager:GetSecretValue", SEAL).when("/encryption/ageKey")],
+]);
 
 /// The permissions of a job; `None` for a word that is no job. A LatencyProbe asks MongoDB alone, with the login of its
 /// Collection.
@@ -130,8 +136,13 @@ mod tests {
         called(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut code);
         // Asked through the clients' crate, whose own test finds it there.
         code.insert("secretsmanager:GetSecretValue".to_owned());
-        let tables: BTreeSet<String> =
-            JOBS.iter().flat_map(|job| actions(job).expect("a job")).map(|action| action.operation.to_owned()).collect();
+        let tables: BTreeSet<String> = JOBS
+            .iter()
+            .flat_map(|job| actions(job).expect("a job"))
+            .chain(crate::lock::ACTIONS)
+            .chain(crate::removal::ACTIONS)
+            .map(|action| action.operation.to_owned())
+            .collect();
         assert_eq!(code, tables);
         let jobs = crate::all(&context());
         assert!(jobs.iter().all(|job| actions(job.name()).is_some()) && jobs.len() == JOBS.len());
@@ -148,6 +159,7 @@ mod tests {
             deep: false,
             forced: crate::Forced::default(),
             recall: crate::Recall::default(),
+            replay: false,
         })
     }
 
