@@ -1,6 +1,8 @@
 //! Where engine, AWS, data and jobs come together: the only file that names them all.
 
+mod lock;
 mod policy;
+mod removal;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use std::time::Instant;
 
 use chrono::{NaiveDate, Utc};
 use meteoctl_aws::client::{Aws, StackIdentity};
+pub use meteoctl_aws::logs::{FOLLOW_PAUSE, LogLine, LogQuery, LogReader};
 use meteoctl_engine::check::check;
 use meteoctl_engine::document::{Diagnostic, Document, load};
 use meteoctl_engine::event::{Listener, silent};
@@ -18,12 +21,15 @@ use meteoctl_engine::pace::Pace;
 use meteoctl_engine::reference::{Id, Outputs};
 use meteoctl_engine::registry::Registry;
 use meteoctl_engine::run::Settings;
+use meteoctl_engine::stop::Stop;
 use meteoctl_engine::tally::Tally;
 use meteoctl_jobs as jobs;
 use serde_json::Value;
 
 pub use jobs::restore::Request as RestoreRequest;
+pub use lock::{Ground, Held, Locks};
 pub use policy::{Purpose, policy};
+pub use removal::{Orphans, Removal};
 
 use crate::cli::Global;
 use crate::config::{self, Config};
@@ -35,6 +41,8 @@ const ANY_REGION: &str = "us-east-1";
 pub struct Checked {
     /// The documents.
     pub documents: Vec<Document>,
+    /// The whole stack's lock, whatever part of the documents is meant.
+    pub locks: Locks,
 }
 
 /// What a run is about, besides the documents.
@@ -44,6 +52,8 @@ pub struct Wishes {
     pub deep: bool,
     /// Jobs to be run although nothing is due.
     pub forced: Vec<Id>,
+    /// Take along the rejects that a person mended.
+    pub replay: bool,
 }
 
 /// Everything a verb works with.
@@ -54,6 +64,8 @@ pub struct App {
     pub registry: Registry,
     /// How to run.
     pub settings: Settings,
+    /// The stack's lock.
+    pub locks: Locks,
     jobs: Arc<jobs::JobContext>,
 }
 
@@ -68,7 +80,10 @@ pub async fn read(paths: &[PathBuf]) -> Result<Checked, Vec<Diagnostic>> {
     } else {
         faults.extend(check(&loaded.documents, &registry, today()).into_iter().filter(|fault| !follows_from_absence(fault)));
     }
-    if faults.is_empty() { Ok(Checked { documents: loaded.documents }) } else { Err(faults) }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Ok(Checked { locks: Locks::of(&loaded.documents), documents: loaded.documents })
 }
 
 fn follows_from_absence(fault: &Diagnostic) -> bool {
@@ -83,7 +98,8 @@ pub async fn offline_registry() -> Registry {
 }
 
 /// Prepares a run. Makes no call yet.
-pub async fn open(documents: Vec<Document>, global: &Global, config: &Config, listener: Listener, wishes: Wishes) -> App {
+pub async fn open(checked: Checked, global: &Global, config: &Config, listener: Listener, wishes: Wishes) -> App {
+    let Checked { documents, locks } = checked;
     let tally = Tally::new();
     let aws = Arc::new(Aws::load(identity(&documents), tally.clone()).await);
     let jobs = Arc::new(context(aws.clone(), listener.clone(), config, &documents, wishes));
@@ -95,14 +111,20 @@ pub async fn open(documents: Vec<Document>, global: &Global, config: &Config, li
         guard: None,
         listener,
         tally,
+        stop: Stop::default(),
     };
-    App { registry: registry(&aws, &jobs), documents, settings, jobs }
+    App { registry: registry(&aws, &jobs), documents, settings, locks: locks.owned_by(&config.owner), jobs }
 }
 
 impl App {
     /// Brings a backup back; see `meteoctl_jobs::restore`.
     pub async fn restore(&self, collection: &Outputs, backup: Option<&Outputs>, request: &RestoreRequest) -> Outcome<Value> {
         jobs::restore::run(&self.jobs, collection, backup, request).await
+    }
+
+    /// Reads a log group.
+    pub fn log(&self, query: LogQuery) -> LogReader<'_> {
+        LogReader::new(&self.jobs.aws, query)
     }
 }
 
@@ -127,6 +149,8 @@ fn context(aws: Arc<Aws>, listener: Listener, config: &Config, documents: &[Docu
         variables: config::variables(named),
         deep: wishes.deep,
         forced,
+        recall: jobs::Recall::default(),
+        replay: wishes.replay,
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Global {
     #[arg(long, default_value = "30m", value_parser = duration, global = true, value_name = "TIME")]
     pub timeout: Duration,
     /// Most documents in hand at once
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100), global = true, value_name = "N")]
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=100), global = true, value_name = "N")]
     pub concurrency: u16,
 }
 
@@ -101,6 +101,14 @@ pub enum Command {
     Restore(commands::restore::Arguments),
     /// Remove everything, in reverse order; things that hold data only when confirmed by name
     Destroy(commands::destroy::Arguments),
+    /// List what carries the stack's tags but has no document any more; remove it with --yes
+    Prune(commands::prune::Arguments),
+    /// Show who holds the stack's lock, or free it
+    Lock(commands::lock::Arguments),
+    /// Show what the task writes to its log
+    Logs(commands::logs::Arguments),
+    /// Keep it so: look, repair and prove at every interval, until asked to stop
+    Operate(commands::operate::Arguments),
     /// Draw who needs whom
     Graph(commands::graph::Arguments),
     /// Say what a kind is and what its fields mean

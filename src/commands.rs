@@ -7,7 +7,12 @@ pub mod explain;
 pub mod graph;
 pub mod iam_policy;
 pub mod init;
+pub mod lock;
+pub mod locked;
+pub mod logs;
+pub mod operate;
 pub mod plan;
+pub mod prune;
 pub mod restore;
 pub mod run;
 pub mod saved;
@@ -34,6 +39,8 @@ pub const ERROR: u8 = 1;
 pub const CHANGES: u8 = 2;
 /// Refused by policy.
 pub const POLICY: u8 = 3;
+/// Locked by another run.
+pub const LOCKED: u8 = 4;
 /// The words on the command line are wrong.
 pub const USAGE: u8 = 64;
 
@@ -70,8 +77,12 @@ async fn dispatch(command: Command, desk: &Desk<'_>) -> Outcome<u8> {
         Command::Run(arguments) => run::run(desk, &arguments).await,
         Command::Restore(arguments) => restore::run(desk, &arguments).await,
         Command::Destroy(arguments) => destroy::run(desk, &arguments).await,
+        Command::Prune(arguments) => prune::run(desk, &arguments).await,
         Command::Graph(arguments) => graph::run(desk, &arguments).await,
         Command::Explain(arguments) => explain::run(desk, &arguments).await,
+        Command::Lock(arguments) => lock::run(desk, &arguments).await,
+        Command::Logs(arguments) => logs::run(desk, &arguments).await,
+        Command::Operate(arguments) => operate::run(desk, &arguments).await,
         Command::IamPolicy(arguments) => iam_policy::run(desk, &arguments).await,
         Command::Schema => schema::run(desk).await,
         Command::Init(arguments) => init::run(desk, &arguments).await,
@@ -96,12 +107,12 @@ impl Desk<'_> {
 
     /// Prepares a run over these documents.
     pub async fn open(&self, checked: Checked, wishes: Wishes) -> App {
-        app::open(checked.documents, self.global, self.config, self.view.listener(), wishes).await
+        app::open(checked, self.global, self.config, self.view.listener(), wishes).await
     }
 
     /// Prepares a run that only looks.
     pub async fn open_to_look(&self, checked: Checked, wishes: Wishes) -> App {
-        app::open(checked.documents, self.global, self.config, self.view.watcher(), wishes).await
+        app::open(checked, self.global, self.config, self.view.watcher(), wishes).await
     }
 }
 

@@ -83,6 +83,24 @@ impl View {
         if self.format == Format::Json { tell(&pretty(value)) } else { tell(&words()) }
     }
 
+    /// One of many results, told as soon as it is there: a line of JSON, or in words.
+    pub fn row(&self, value: &impl Serialize, words: impl FnOnce() -> String) {
+        let text = match self.format {
+            Format::Json => serde_json::to_string(value).map(|text| text + "\n").unwrap_or_default(),
+            _ => words(),
+        };
+        tell(&text);
+    }
+
+    /// One round of an operator: the report for machines, its documents that are worth a line and a sentence for people.
+    pub fn round(&self, report: &Report, words: &str) {
+        if self.format == Format::Json {
+            self.row(report, String::new);
+        }
+        let lines = if report.has_failures() { human::lines(report, false) } else { String::new() };
+        self.story(&format!("{lines}{words}"));
+    }
+
     /// The drift, in any of the formats.
     pub fn drift(&self, report: &Report, words: impl FnOnce() -> String) {
         match self.format {

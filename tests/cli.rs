@@ -1,5 +1,8 @@
 //! What people and machines see: stdout, stderr and exit code of the binary, without any stack.
 
+#[path = "cli/policy.rs"]
+mod policy;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -270,6 +273,10 @@ fn help() {
       restore      Bring a backup back, checked before anything is written
       destroy      Remove everything, in reverse order; things that hold data only when confirmed by
                    name
+      prune        List what carries the stack's tags but has no document any more; remove it with --yes
+      lock         Show who holds the stack's lock, or free it
+      logs         Show what the task writes to its log
+      operate      Keep it so: look, repair and prove at every interval, until asked to stop
       graph        Draw who needs whom
       explain      Say what a kind is and what its fields mean
       iam-policy   Write the least IAM policy for exactly these documents
@@ -317,7 +324,7 @@ fn help() {
           --concurrency <N>
               Most documents in hand at once
               
-              [default: 10]
+              [default: 32]
 
       -h, --help
               Print help (see a summary with '-h')
@@ -388,4 +395,17 @@ fn values_of_variables_are_never_shown() {
     let mut command = desk.command(&["validate", "-f", "wish.yaml", "-vv"]);
     let output = command.env("MONGO_URI", "mongodb://u:hush-hush@h/").output().expect("the binary starts");
     assert!(!told(&output).contains("hush-hush"));
+}
+
+#[test]
+fn an_option_of_another_job() {
+    let desk = with_stack("kind: Bucket\nmetadata: {name: p8-meteo}\nspec: {versioning: Enabled}\n");
+    insta::assert_snapshot!(desk.run(&["run", "quality", "--replay", "-f", "wish.yaml"]), @r"
+    exit 64
+    --- stdout
+    --- stderr
+    error: cannot run quality
+      cause: --replay belongs to `run transform`
+      next: leave it out
+    ");
 }

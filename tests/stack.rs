@@ -8,21 +8,39 @@
 mod again;
 #[path = "stack/bad_input.rs"]
 mod bad_input;
+#[path = "stack/calls.rs"]
+mod calls;
+#[path = "stack/data_kinds.rs"]
+mod data_kinds;
 #[path = "stack/database.rs"]
 mod database;
+#[path = "stack/destroy.rs"]
+mod destroy;
 #[path = "stack/first_run.rs"]
 mod first_run;
+#[path = "stack/gate.rs"]
+mod gate;
 #[path = "stack/hands.rs"]
 mod hands;
 #[path = "stack/interrupted.rs"]
 mod interrupted;
 #[path = "stack/inventory.rs"]
 mod inventory;
+#[path = "stack/lock.rs"]
+mod lock;
+#[path = "stack/operate.rs"]
+mod operate;
 #[path = "stack/outcome.rs"]
 mod outcome;
+#[path = "stack/plans.rs"]
+mod plans;
+#[path = "stack/prune.rs"]
+mod prune;
 #[path = "stack/random.rs"]
 mod random;
 #[path = "stack/real_data.rs"]
 mod real_data;
+#[path = "stack/rescue.rs"]
+mod rescue;
 #[path = "stack/world.rs"]
 mod world;

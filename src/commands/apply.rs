@@ -6,9 +6,10 @@ use clap::Args;
 use meteoctl_engine::event::Listener;
 use meteoctl_engine::failure::Outcome;
 use meteoctl_engine::report::Report;
-use meteoctl_engine::run::{Settings, converge, run as run_documents};
+use meteoctl_engine::run::{Settings, run as run_documents};
 use meteoctl_engine::step::Mode;
 
+use super::locked::{self, LockArguments};
 use super::saved::Saved;
 use super::select::Selection;
 use super::{DONE, Desk, ERROR, usage};
@@ -30,6 +31,9 @@ pub struct Arguments {
     /// The documents that are meant
     #[command(flatten)]
     selection: Selection,
+    /// The lock
+    #[command(flatten)]
+    lock: LockArguments,
 }
 
 /// Applies the documents.
@@ -50,7 +54,7 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
     let app = desk.open(checked, Wishes { deep, ..Wishes::default() }).await;
     let planned = plan(&app, desk.view.watcher()).await;
     desk.view.end_of_story();
-    saved.map_or(Ok(()), |saved| saved.still_holds(&planned))?;
+    saved.as_ref().map_or(Ok(()), |saved| saved.still_holds(&planned))?;
     if !planned.has_changes() && !planned.has_failures() {
         // The plan just made is the fresh look that proves it.
         return Ok(finish(desk, &Report { verb: "apply".to_owned(), converged: Some(true), ..planned }));
@@ -60,13 +64,13 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
         desk.view.story("Nothing was changed.\n");
         return Ok(DONE);
     }
-    let report = converge(&app.documents, &app.registry, &app.settings).await;
+    let report = locked::converge(desk, &app, planned, &arguments.lock, saved.as_ref()).await;
     desk.view.end_of_story();
-    Ok(finish(desk, &report))
+    Ok(finish(desk, &report?))
 }
 
 /// A plan without a line per document: what it found is shown at once, as a whole.
-async fn plan(app: &App, watcher: Listener) -> Report {
+pub async fn plan(app: &App, watcher: Listener) -> Report {
     let settings = Settings { listener: watcher, ..app.settings.clone() };
     run_documents("plan", &app.documents, &app.registry, Mode::Plan, &settings).await
 }

@@ -1,4 +1,6 @@
-//! `graph`: who needs whom, as Mermaid or DOT.
+//! `graph`: who needs whom, as Mermaid, DOT or SVG.
+
+mod svg;
 
 use std::fmt::Write as _;
 
@@ -25,6 +27,8 @@ pub enum Language {
     Mermaid,
     /// Drawn by Graphviz
     Dot,
+    /// Drawn already: a picture for browsers
+    Svg,
 }
 
 /// Draws the documents. An arrow goes from what is needed to what needs it.
@@ -39,6 +43,7 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
     desk.view.result(&json!({"documents": names, "needs": named}), || match arguments.format {
         Language::Mermaid => mermaid(&documents, &arrows),
         Language::Dot => dot(&documents, &arrows),
+        Language::Svg => svg::draw(&names, &documents.iter().map(is_data).collect::<Vec<_>>(), &arrows),
     });
     Ok(DONE)
 }

@@ -42,7 +42,7 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
         Wanted::Jobs => Purpose::Jobs,
         Wanted::Destroy => Purpose::Destroy,
     };
-    let policy = app::policy(&checked.documents, purpose, arguments.account.as_deref());
+    let policy = app::policy(&checked.documents, purpose, arguments.account.as_deref()).await;
     if !policy.unknown.is_empty() {
         desk.view.story(&format!("warning: the calls of these kinds are not covered: {}\n", policy.unknown.join(", ")));
     }

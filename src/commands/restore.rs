@@ -3,14 +3,15 @@
 use clap::Args;
 use meteoctl_engine::document::Document;
 use meteoctl_engine::failure::{Failure, Outcome};
-use meteoctl_engine::reference::{Id, Outputs, references};
+use meteoctl_engine::reference::{Id, Outputs, references, resolve};
 use meteoctl_engine::report::{Fate, Report};
 use meteoctl_engine::run::{Settings, run as run_documents};
 use meteoctl_engine::step::Mode;
 use serde_json::Value;
 
+use super::locked::{LockArguments, alone};
 use super::{DONE, Desk, select::with_needs, usage};
-use crate::app::{RestoreRequest, Wishes};
+use crate::app::{Held, RestoreRequest, Wishes};
 
 /// What restore takes.
 #[derive(Debug, Args)]
@@ -18,13 +19,13 @@ pub struct Arguments {
     /// The backup: s3://bucket/key, a file, or `latest`
     #[arg(value_name = "BACKUP")]
     backup: String,
-    /// Database to restore into
+    /// Database to restore into; the one the backup is of when left out
     #[arg(long, value_name = "DATABASE")]
     into: Option<String>,
-    /// Collection to restore into
+    /// Only this collection of the backup
     #[arg(long, value_name = "COLLECTION")]
     collection: Option<String>,
-    /// Replace what the collection holds
+    /// Replace collections that hold documents
     #[arg(long)]
     replace: bool,
     /// Check the backup, write nothing
@@ -33,47 +34,82 @@ pub struct Arguments {
     /// The Collection document whose server is meant, where there are several
     #[arg(long, value_name = "NAME")]
     document: Option<String>,
+    /// The lock
+    #[command(flatten)]
+    lock: LockArguments,
 }
 
-/// Restores a backup.
+/// Restores a backup. Only the server and the archive are looked for: the dataset, its sources and the collection may be gone.
 pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
-    let mut checked = match desk.read().await {
+    let checked = match desk.read().await {
         Ok(checked) => checked,
         Err(code) => return Ok(code),
     };
-    let collection = collection(&checked.documents, arguments.document.as_deref())?;
-    let backup = checked.documents.iter().find(|document| backs_up(document, &collection)).map(|document| document.id.clone());
-    let asked: Vec<Id> = std::iter::once(collection.clone()).chain(backup.clone()).collect();
-    checked.documents = with_needs(checked.documents, &asked);
+    let collection = collection(&checked.documents, arguments.document.as_deref())?.clone();
+    let backup = checked.documents.iter().find(|document| backs_up(document, &collection.id)).cloned();
     let app = desk.open(checked, Wishes::default()).await;
+    // The operator's own URI needs nothing of the stack.
+    let server = match desk.config.mongodb_uri {
+        Some(_) => Vec::new(),
+        None => needs(&collection, &["server", "credentials"]),
+    };
+    let place = match arguments.backup.as_str() {
+        "latest" => backup.iter().flat_map(|backup| needs(backup, &["bucket", "encryption"])).collect(),
+        name if name.ends_with(".age") => backup.iter().flat_map(|backup| needs(backup, &["encryption"])).collect(),
+        _ => Vec::new(),
+    };
+    let asked = [server, place].concat();
     let quiet = Settings { listener: meteoctl_engine::event::silent(), ..app.settings.clone() };
-    let seen = run_documents("plan", &app.documents, &app.registry, Mode::Plan, &quiet).await;
-    let target = outputs(&seen, &collection)?;
-    let source = backup.as_ref().map(|id| outputs(&seen, id)).transpose();
-    // A file needs no Backup document; what failed there matters only where it is asked for.
-    let source = if arguments.backup == "latest" { source? } else { source.unwrap_or_default() };
+    let needed = with_needs(app.documents.clone(), &asked);
+    let seen = run_documents("plan", &needed, &app.registry, Mode::Plan, &quiet).await;
+    asked.iter().try_for_each(|id| stands(&seen, id))?;
     let request = RestoreRequest {
         backup: arguments.backup.clone(),
         into: arguments.into.clone(),
         collection: arguments.collection.clone(),
         replace: arguments.replace,
         dry_run: arguments.dry_run,
+        folder: collection.meta.folder.clone(),
     };
-    let told = app.restore(&target, source.as_ref(), &request).await;
+    let (target, source) = (told(&seen, collection), backup.map(|backup| told(&seen, backup)));
+    let work = async |settings: Settings, _: Option<&Held>| {
+        // What is restored is one write, made after one look at the lock.
+        if let Some(guard) = &settings.guard {
+            guard().await?;
+        }
+        app.restore(&target, source.as_ref(), &request).await
+    };
+    let told = match request.dry_run {
+        true => work(app.settings.clone(), None).await,
+        false => alone(desk, &app, "restore", &arguments.lock, work).await.and_then(|(told, _)| told),
+    };
     desk.view.end_of_story();
     let told = told?;
     desk.view.result(&told, || words(&told));
     Ok(DONE)
 }
 
-fn collection(documents: &[Document], name: Option<&str>) -> Outcome<Id> {
-    let mut there = documents.iter().map(|document| &document.id).filter(|id| id.kind == "Collection");
+/// The documents that some fields of a document refer to.
+fn needs(document: &Document, fields: &[&str]) -> Vec<Id> {
+    let found = fields.iter().filter_map(|field| document.spec.get(field)).flat_map(references);
+    found.filter_map(|(_, target)| target.parse().ok()).collect()
+}
+
+/// The spec of a document, with what its references told.
+fn told(seen: &Report, document: Document) -> Outputs {
+    let mut spec = document.spec;
+    resolve(&mut spec, &|id: &Id| seen.lines.iter().find(|line| line.id == *id).map(|line| line.outputs.clone()));
+    spec.as_object().cloned().unwrap_or_default()
+}
+
+fn collection<'a>(documents: &'a [Document], name: Option<&str>) -> Outcome<&'a Document> {
+    let mut there = documents.iter().filter(|document| document.id.kind == "Collection");
     let found = match name {
-        Some(name) => there.find(|id| id.name == name),
+        Some(name) => there.find(|document| document.id.name == name),
         None => there.next(),
     };
     match (found, name.is_none() && there.next().is_some()) {
-        (Some(id), false) => Ok(id.clone()),
+        (Some(document), false) => Ok(document),
         (_, true) => {
             Err(usage("choose the server to restore into", "there are several Collection documents", "say which one: --document NAME"))
         }
@@ -85,26 +121,44 @@ fn backs_up(document: &Document, collection: &Id) -> bool {
     document.id.kind == "Backup" && references(&document.spec).iter().any(|(_, target)| *target == collection.to_string())
 }
 
-fn outputs(seen: &Report, id: &Id) -> Outcome<Outputs> {
-    let line = seen.lines.iter().find(|line| line.id == *id);
-    match line.map(|line| (&line.fate, &line.outputs)) {
-        Some((Fate::Failed { trouble }, _)) => {
+/// Fails, with the reason, where something needed could not be looked at or is not there.
+fn stands(seen: &Report, id: &Id) -> Outcome<()> {
+    match seen.lines.iter().find(|line| line.id == *id).map(|line| &line.fate) {
+        Some(Fate::Failed { trouble }) => {
             let failure = Failure::rejected(trouble.doing.clone()).because(trouble.causes.join(": "));
             Err(trouble.hint.iter().fold(failure, |failure, hint| failure.hint(hint.clone())))
         }
-        Some((Fate::Blocked { by }, _)) => Err(Failure::rejected(format!("look at {id}"))
+        Some(Fate::Blocked { by }) => Err(Failure::rejected(format!("look at {id}"))
             .because(format!("{by} cannot be looked at"))
             .hint("run `meteoctl plan` to see why")),
-        Some((Fate::Later { after }, outputs)) if outputs.is_empty() => {
-            Err(Failure::rejected(format!("look at {id}")).because(format!("{after} is not there")).hint("run `meteoctl apply` first"))
+        Some(Fate::WouldCreate | Fate::Later { .. }) => {
+            Err(Failure::rejected(format!("look at {id}")).because("it is not there").hint("run `meteoctl apply` first"))
         }
-        Some((_, outputs)) => Ok(outputs.clone()),
-        None => Err(Failure::rejected(format!("look at {id}")).because("nothing is known of it")),
+        _ => Ok(()),
     }
 }
 
-/// The answer as `name: value` lines.
+/// The answer for people: the archive, then a line per collection.
 fn words(told: &Value) -> String {
-    let Value::Object(fields) = told else { return format!("{told}\n") };
-    fields.iter().map(|(name, value)| format!("{name}: {}\n", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect()
+    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let seconds = |field: &str| told.get(field).and_then(Value::as_f64).unwrap_or_default();
+    let flag = |value: &Value, field: &str| value.get(field).and_then(Value::as_bool).unwrap_or_default();
+    let vouched = if flag(told, "hasManifest") { "as its manifest says" } else { "without a manifest" };
+    let mut lines = vec![format!("{}: read whole in {:.1} s, {vouched}", text(told, "archive"), seconds("checkSeconds"))];
+    for one in told.get("collections").and_then(Value::as_array).into_iter().flatten() {
+        let place = format!("{}.{}", text(one, "database"), text(one, "name"));
+        // A digest is written COUNT:HEX.
+        let count = text(one, "digest").split(':').next().unwrap_or_default().to_owned();
+        let indexes = one.get("indexNames").and_then(Value::as_array).map_or(0, Vec::len);
+        lines.push(match flag(one, "view") {
+            true => format!("  {place}: a view"),
+            false => format!("  {place}: {count} documents, {indexes} indexes besides the one on _id"),
+        });
+    }
+    let documents = told.get("documents").and_then(Value::as_u64).unwrap_or_default();
+    lines.push(match flag(told, "dryRun") {
+        true => format!("Would restore {documents} documents; nothing was written."),
+        false => format!("Restored {documents} documents in {:.1} s, compared with the archive.", seconds("restoreSeconds")),
+    });
+    lines.join("\n") + "\n"
 }

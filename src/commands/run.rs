@@ -9,9 +9,11 @@ use meteoctl_engine::run::{Settings, converge, run as run_documents};
 use meteoctl_engine::step::Mode;
 
 use super::drift::DATA_KINDS;
+use super::locked::{LockArguments, alone};
 use super::select::with_needs;
 use super::{Desk, apply, usage};
-use crate::app::Wishes;
+use crate::app::{Held, Wishes};
+use crate::view::human;
 
 /// What run takes.
 #[derive(Debug, Args)]
@@ -22,6 +24,15 @@ pub struct Arguments {
     /// Names of its documents; all when left out
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+    /// With `collect`: read the source and look at the bucket, tell what would be written, write nothing
+    #[arg(long)]
+    test: bool,
+    /// With `transform`: take along the lines of rejects.jsonl whose `raw` you mended
+    #[arg(long)]
+    replay: bool,
+    /// The lock
+    #[command(flatten)]
+    lock: LockArguments,
 }
 
 /// The jobs.
@@ -56,20 +67,43 @@ impl Job {
 
 /// Runs the job, and the jobs before it where they are due. Infrastructure is looked at, never changed.
 pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
+    fits(arguments)?;
     let mut checked = match desk.read().await {
         Ok(checked) => checked,
         Err(code) => return Ok(code),
     };
     let forced = asked(&checked.documents, arguments)?;
     checked.documents = with_needs(checked.documents, &forced);
-    let app = desk.open(checked, Wishes { forced, ..Wishes::default() }).await;
+    let app = desk.open(checked, Wishes { forced, replay: arguments.replay, ..Wishes::default() }).await;
     let quiet = Settings { listener: meteoctl_engine::event::silent(), ..app.settings.clone() };
     let planned = run_documents("plan", &app.documents, &app.registry, Mode::Plan, &quiet).await;
     stands(&planned)?;
-    let mut report = converge(&app.documents, &app.registry, &app.settings).await;
-    report.verb = "run".to_owned();
+    if arguments.test {
+        desk.view.result(&planned, || human::plan(&planned, desk.view.verbose()));
+        return Ok(planned.failure_code());
+    }
+    let work = async |settings: Settings, _: Option<&Held>| converge(&app.documents, &app.registry, &settings).await;
+    let done = alone(desk, &app, "run", &arguments.lock, work).await;
     desk.view.end_of_story();
+    let (mut report, calls) = done?;
+    report.verb = "run".to_owned();
+    report.receipt.lock = calls;
     Ok(apply::finish(desk, &report))
+}
+
+/// Each option belongs to one job.
+fn fits(arguments: &Arguments) -> Outcome<()> {
+    for (given, option, job) in [(arguments.test, "--test", Job::Collect), (arguments.replay, "--replay", Job::Transform)] {
+        if given && arguments.job != job {
+            return Err(usage(format!("run {}", word(arguments.job)), format!("{option} belongs to `run {}`", word(job)), "leave it out"));
+        }
+    }
+    Ok(())
+}
+
+/// The job as it is written on the command line.
+fn word(job: Job) -> String {
+    job.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 fn asked(documents: &[Document], arguments: &Arguments) -> Outcome<Vec<Id>> {

@@ -45,6 +45,24 @@ impl Selection {
     }
 }
 
+impl Selection {
+    /// The documents that are to be removed: with a target also what needs it; an excluded one stays, and so does what it needs.
+    pub fn of_removal(&self, documents: &[Document]) -> Outcome<Vec<Document>> {
+        let (targets, excluded) = (find(documents, &self.target)?, find(documents, &self.exclude)?);
+        let forward = Graph::new(documents);
+        let stays = forward.closure(positions(documents, &excluded));
+        let wanted = match targets.is_empty() {
+            true => (0..documents.len()).collect(),
+            false => forward.reversed().closure(positions(documents, &targets)),
+        };
+        if let Some(index) = positions(documents, &targets).iter().find(|index| stays.contains(index)) {
+            let lost = documents.get(*index).map(|document| document.id.to_string()).unwrap_or_default();
+            return Err(usage(format!("remove {lost}"), "what is excluded needs it", "leave out --target or --exclude"));
+        }
+        Ok(keep(documents.to_vec(), |index| wanted.contains(&index) && !stays.contains(&index)))
+    }
+}
+
 /// The documents asked for and everything they need, in their old order.
 pub fn with_needs(documents: Vec<Document>, asked: &[Id]) -> Vec<Document> {
     let wanted = Graph::new(&documents).closure(positions(&documents, asked));
@@ -113,6 +131,20 @@ mod tests {
     fn an_exclusion_takes_along_what_needs_it() {
         assert_eq!(names(&[], &["Bucket/b"]), Ok("sad".to_owned()));
         assert_eq!(names(&["Bucket/d"], &["Bucket/a"]), Ok("sd".to_owned()));
+    }
+
+    #[test]
+    fn a_removal_goes_the_other_way_round() {
+        let removed = |target: &[&str], exclude: &[&str]| {
+            let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+            let selection = Selection { target: own(target), exclude: own(exclude) };
+            let names = |documents: Vec<Document>| documents.into_iter().map(|document| document.id.name).collect::<String>();
+            selection.of_removal(&documents()).map(names).map_err(|failure| failure.causes().join(": "))
+        };
+        assert_eq!(removed(&[], &[]), Ok("sabcd".to_owned()));
+        assert_eq!(removed(&["Bucket/b"], &[]), Ok("bc".to_owned()));
+        assert_eq!(removed(&[], &["Bucket/b"]), Ok("cd".to_owned()));
+        assert_eq!(removed(&["Bucket/a"], &["Bucket/c"]), Err("what is excluded needs it".to_owned()));
     }
 
     #[test]

@@ -10,6 +10,9 @@ const RED: Style = AnsiColor::Red.on_default().bold();
 const BLUE: Style = AnsiColor::Blue.on_default().bold();
 const BOLD: Style = Style::new().bold();
 
+/// The rule about secrets in plain text.
+const SECRET: &str = "literal-secret";
+
 /// All faults, and how many they are.
 pub fn text(faults: &[Diagnostic]) -> String {
     let mut text: String = faults.iter().map(one).collect();
@@ -46,8 +49,11 @@ fn one(fault: &Diagnostic) -> String {
     let rule = fault.rule.map(|rule| format!("[{rule}]")).unwrap_or_default();
     let mut text = format!("{RED}error{rule}{RED:#}{BOLD}: {}{BOLD:#}\n", fault.message);
     let width = fault.place.as_ref().map_or(1, |place| place.line_column().0.to_string().len());
-    if let Some(place) = &fault.place {
-        text.push_str(&excerpt(place, width));
+    match &fault.place {
+        // The line holds the very secret that should not be there.
+        Some(place) if fault.rule == Some(SECRET) => _ = writeln!(text, "{:width$}{BLUE}-->{BLUE:#} {place}", ""),
+        Some(place) => text.push_str(&excerpt(place, width)),
+        None => {}
     }
     if let Some(hint) = &fault.hint {
         let _ = writeln!(text, "{:width$} {BLUE}={BLUE:#} help: {hint}", "");

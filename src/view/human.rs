@@ -56,7 +56,10 @@ pub fn result(report: &Report, verbose: bool) -> String {
     let receipt = &report.receipt;
     let digest = receipt.spec_digest.get(..12).unwrap_or(&receipt.spec_digest);
     let (reads, writes) = (receipt.calls.read_count(), receipt.calls.write_count());
-    let _ = writeln!(text, "{DIM}Receipt: spec {digest}, {reads} reading and {writes} writing calls, {}{DIM:#}", seconds(receipt.millis));
+    let locking = receipt.lock.read_count() + receipt.lock.write_count();
+    let locking = if locking > 0 { format!(", {locking} for the lock") } else { String::new() };
+    let time = seconds(receipt.millis);
+    let _ = writeln!(text, "{DIM}Receipt: spec {digest}, {reads} reading and {writes} writing calls{locking}, {time}{DIM:#}");
     text
 }
 
@@ -78,7 +81,8 @@ fn blocked(counts: &Counts) -> String {
     if counts.blocked > 0 { format!(", {} blocked", counts.blocked) } else { String::new() }
 }
 
-fn lines(report: &Report, verbose: bool) -> String {
+/// A line for each document that is worth one.
+pub fn lines(report: &Report, verbose: bool) -> String {
     let told = report.lines.iter().filter(|line| verbose || !is_quiet(line));
     told.map(|line| document(line, verbose)).collect()
 }
@@ -101,7 +105,11 @@ fn document(line: &Line, verbose: bool) -> String {
         Fate::Later { after } => _ = writeln!(text, "  after {after}"),
         Fate::Blocked { by } => _ = writeln!(text, "  by {by}"),
         Fate::Settling { why } => _ = writeln!(text, "  {why}"),
-        Fate::Failed { trouble } => _ = writeln!(text, "  cannot {}\n{}", trouble.doing, reasons(trouble, "    ").trim_end()),
+        Fate::Failed { trouble } => {
+            let _ = writeln!(text, "  cannot {}", trouble.doing);
+            text.push_str(&reasons(trouble, "    "));
+            let _ = writeln!(text, "    {DIM}declared in {}{DIM:#}", line.place);
+        }
         Fate::WouldUpdate { diff } | Fate::Updated { diff } => _ = writeln!(text, "\n{}", fields(diff).trim_end_matches('\n')),
         _ => text.push('\n'),
     }

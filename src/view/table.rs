@@ -1,10 +1,13 @@
 //! Tables for people.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use meteoctl_engine::report::Line;
 
 use super::human::seconds;
 use crate::commands::status::{Promise, Status, standing};
+
+/// One line below the header and nothing else: rows are short, and the eye needs no help.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Every document, then the project's promises.
 pub fn status(status: &Status) -> String {
@@ -13,13 +16,19 @@ pub fn status(status: &Status) -> String {
     let mut promises = table(["promise", "kept", "evidence"]);
     promises.add_rows(status.acceptance.iter().map(promise));
     let receipt = &status.report.receipt;
-    format!("{documents}\n\n{promises}\n\nSeen at {} in {}.\n", receipt.finished_at, seconds(receipt.millis))
+    let (documents, promises) = (trimmed(&documents), trimmed(&promises));
+    format!("{documents}\n{promises}\nSeen at {} in {}.\n", receipt.finished_at, seconds(receipt.millis))
 }
 
 fn table(header: [&str; 3]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     table
+}
+
+/// Without the blanks that fill up the last column: they would wrap on a narrow terminal.
+fn trimmed(table: &Table) -> String {
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 fn document(line: &Line) -> [String; 3] {

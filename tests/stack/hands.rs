@@ -42,6 +42,12 @@ impl World {
         self.wait(call.send()).unwrap_or_else(|error| panic!("{key}: {error:?}"));
     }
 
+    /// Deletes an object of the bucket.
+    pub fn delete_object(&self, key: &str) {
+        let call = self.aws.s3.delete_object().bucket(self.named("p8-meteo")).key(self.named(key));
+        self.wait(call.send()).unwrap_or_else(|error| panic!("{key}: {error:?}"));
+    }
+
     /// Reads an object of the bucket.
     pub fn object(&self, key: &str) -> Vec<u8> {
         let key = self.named(key);

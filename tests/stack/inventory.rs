@@ -58,10 +58,15 @@ impl World {
         answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
     }
 
+    /// Keys of all objects under a prefix, in order.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let prefix = self.named(prefix);
+        self.objects().into_iter().filter(|key| key.starts_with(&prefix)).collect()
+    }
+
     /// Keys of the backups' archives, in order.
     pub fn backups(&self) -> Vec<String> {
-        let prefix = self.named("p8-backups/");
-        self.objects().into_iter().filter(|key| key.starts_with(&prefix) && key.ends_with(".gz")).collect()
+        self.keys("p8-backups/").into_iter().filter(|key| key.ends_with(".gz")).collect()
     }
 
     /// Ids of the security groups of the account, the default ones left out.

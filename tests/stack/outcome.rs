@@ -18,6 +18,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What a run that has ended came to.
+    pub fn of(arguments: &[&str], output: std::process::Output) -> Outcome {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("meteoctl writes UTF-8");
+        Outcome {
+            words: format!("meteoctl {}", arguments.join(" ")),
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
     /// Fails with everything the run said, unless it ended with this exit code.
     #[track_caller]
     pub fn expect(self, code: i32) -> Outcome {
@@ -62,6 +73,12 @@ impl Report {
     /// The documents with one of these fates.
     pub fn with_fates(&self, fates: &[&str]) -> BTreeSet<String> {
         let meant = self.lines().filter(|line| fates.iter().any(|fate| line["fate"] == *fate));
+        meant.map(|line| line["id"].as_str().expect("an id is a text").to_owned()).collect()
+    }
+
+    /// The documents with none of these fates.
+    pub fn without_fates(&self, fates: &[&str]) -> BTreeSet<String> {
+        let meant = self.lines().filter(|line| !fates.iter().any(|fate| line["fate"] == *fate));
         meant.map(|line| line["id"].as_str().expect("an id is a text").to_owned()).collect()
     }
 

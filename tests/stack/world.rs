@@ -166,6 +166,27 @@ impl World {
         std::fs::write(&path, text.replace(&from, &to.replace("p8", &self.name))).expect("writes the desired state");
     }
 
+    /// Adds text at the end of one file of the desired state.
+    pub fn append(&self, file: &str, text: &str) {
+        let path = self.folder.path().join(file);
+        let old = std::fs::read_to_string(&path).expect("reads the desired state");
+        std::fs::write(&path, old + &text.replace("p8", &self.name)).expect("writes the desired state");
+    }
+
+    /// Takes sources, dataset and quality report out of the desired state; this stands in the collection in their place.
+    #[track_caller]
+    pub fn without_dataset(&self, instead: &str) {
+        std::fs::remove_file(self.folder.path().join("40-sources.yaml")).expect("removes the sources");
+        let path = self.folder.path().join("50-data.yaml");
+        let text = std::fs::read_to_string(&path).expect("reads the desired state");
+        let collection = &text[text.find("kind: Collection").expect("there is a collection")..];
+        let mut kept: Vec<&str> = collection.lines().filter(|line| !line.starts_with("  requires:")).collect();
+        let at = kept.iter().position(|line| line.starts_with("  dataset:")).expect("it names its dataset");
+        let instead = instead.trim_end().replace("p8", &self.name);
+        kept[at] = &instead;
+        std::fs::write(&path, format!("apiVersion: meteoctl/v1\n{}\n", kept.join("\n"))).expect("writes the desired state");
+    }
+
     /// Leaves the filling of one source's prefix to Airbyte: its document no longer says where the vendor's file lies.
     #[track_caller]
     pub fn without_vendor_file(&self, file: &str) {
@@ -183,6 +204,16 @@ impl World {
     pub fn set(&mut self, variable: &'static str, value: &str) {
         self.variables.retain(|(name, _)| *name != variable);
         self.variables.push((variable, value.to_owned()));
+    }
+
+    /// What the binary is given for a variable.
+    pub fn variable(&self, variable: &str) -> String {
+        self.variables.iter().find(|(name, _)| *name == variable).map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    /// Starts the binary on this world's desired state.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(&[""], arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("meteoctl starts")
     }
 
     /// The name a thing of the reference stack has in this world.
@@ -203,13 +234,7 @@ impl World {
     /// Runs the binary on some files of this world's desired state.
     pub fn run_on(&self, files: &[&str], arguments: &[&str]) -> Outcome {
         let output = self.command(files, arguments).output().expect("meteoctl starts");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("meteoctl writes UTF-8");
-        Outcome {
-            words: format!("meteoctl {}", arguments.join(" ")),
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        Outcome::of(arguments, output)
     }
 
     /// Starts an apply and does not wait for it.
@@ -229,7 +254,8 @@ impl World {
         self.runtime.block_on(future)
     }
 
-    fn command(&self, files: &[&str], arguments: &[&str]) -> Command {
+    /// The binary with this world's environment, not started yet.
+    pub fn command(&self, files: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_meteoctl"));
         let foreign = |name: &str| name.starts_with("AWS_") || name.starts_with("METEOCTL_") || name == "MONGO_URI";
         for (name, _) in std::env::vars_os().filter(|(name, _)| foreign(&name.to_string_lossy())) {

@@ -6,6 +6,7 @@ use aws_sdk_resourcegroupstagging::types::TagFilter;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use meteoctl_engine::failure::Outcome;
 use meteoctl_engine::reference::Id;
+use serde_json::{Value, json};
 
 use crate::answer::{done, found};
 use crate::client::Aws;
@@ -13,8 +14,12 @@ use crate::policy::Action;
 use crate::tags::{DOCUMENT, STACK, Tags};
 
 /// What the list needs.
-pub const ACTIONS: &[Action] =
-    &[Action::plan("tag:GetResources", "*"), Action::plan("iam:ListRoles", "*"), Action::plan("iam:ListRoleTags", "*")];
+pub const ACTIONS: &[Action] = &[
+    Action::plan("tag:GetResources", "*"),
+    Action::plan("iam:ListRoles", "*"),
+    Action::plan("iam:ListRoleTags", "*"),
+    Action::plan("ec2:DescribeSecurityGroups", "*"),
+];
 
 /// Roles are asked for their tags so many at a time.
 const AT_ONCE: usize = 8;
@@ -86,10 +91,63 @@ async fn role_tags(aws: &Aws, name: &str) -> Outcome<Tags> {
     Ok(tags)
 }
 
+/// The least spec by which the thing's kind finds and removes it: what was fixed at its creation, and what stands in its ARN.
+/// `None` for kinds that are not removed by themselves.
+///
+/// # Errors
+/// Whatever a call says.
+pub async fn spec(aws: &Aws, thing: &Owned) -> Outcome<Option<Value>> {
+    let resource = thing.arn.splitn(6, ':').nth(5).unwrap_or_default();
+    Ok(match thing.document.kind.as_str() {
+        "Bucket" | "Cluster" | "FileSystem" | "LogGroup" | "Repository" => Some(json!({})),
+        "Alarm" => Some(json!({"namespace": "-", "metric": "-", "statistic": "Sum", "periodSeconds": 60, "evaluationPeriods": 1,
+            "comparison": "GreaterThanThreshold", "threshold": 0.0})),
+        "Role" => Some(json!({"assumedBy": "ecs-tasks.amazonaws.com"})),
+        "Secret" => Some(json!({"generate": {"username": "-"}})),
+        "SecurityGroup" => security_group(aws, resource).await?,
+        "Service" => service(resource),
+        "TaskDefinition" => Some(json!({"cpu": 256, "memory": 512, "containers": [{"name": "-", "image": "-"}]})),
+        _ => None,
+    })
+}
+
+/// `security-group/sg-…`. Name, network and description tell a group from others.
+async fn security_group(aws: &Aws, resource: &str) -> Outcome<Option<Value>> {
+    let Some(id) = resource.strip_prefix("security-group/") else { return Ok(None) };
+    let answer = aws.ec2.describe_security_groups().group_ids(id).send().await;
+    let answer = found(format!("look at security group {id}"), answer, &["InvalidGroup.NotFound"])?;
+    let group = answer.as_ref().and_then(|answer| answer.security_groups().first());
+    Ok(group.map(|group| json!({"description": group.description(), "vpc": group.vpc_id()})))
+}
+
+/// `task/cluster/id` or `service/cluster/name`.
+fn service(resource: &str) -> Option<Value> {
+    let mut parts = resource.split('/');
+    let launch = parts.next().filter(|launch| ["task", "service"].contains(launch))?;
+    let cluster = parts.next()?;
+    let rest = json!({"taskDefinition": "-", "subnets": [], "securityGroups": [], "storage": "ephemeral"});
+    let mut spec = json!({"cluster": cluster, "launch": launch});
+    spec.as_object_mut()?.extend(rest.as_object()?.clone());
+    Some(spec)
+}
+
 fn of_tags(aws: &Aws, arn: &str, tags: &Tags) -> Option<Owned> {
     if !crate::tags::ours(&aws.stack, tags) {
         return None;
     }
     let document = tags.get(DOCUMENT)?.parse().ok()?;
     Some(Owned { document, arn: arn.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_found_again_in_its_cluster() {
+        let spec = |resource| service(resource).map(|spec| (spec["cluster"].clone(), spec["launch"].clone()));
+        assert_eq!(spec("task/p8-cluster/0123"), Some((json!("p8-cluster"), json!("task"))));
+        assert_eq!(spec("service/p8-cluster/mongodb"), Some((json!("p8-cluster"), json!("service"))));
+        assert_eq!(spec("cluster/p8-cluster"), None);
+    }
 }

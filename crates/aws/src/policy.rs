@@ -32,7 +32,8 @@ pub struct Action {
     pub phase: Phase,
     /// ARN pattern of the resource with `{partition}`, `{region}`, `{account}`, `{name}`, or `{/pointer}`: what the spec
     /// names there (the name of a referred document, or an ARN given outright), `{/pointer|default}` where the spec may leave
-    /// it out. `*` where the action knows no resource.
+    /// it out, `{/pointer^}` its folder, `{s3/pointer}` bucket and key of an `s3://` address (nothing otherwise). Through a
+    /// reference `{/pointer/outputs/name}` stands for what the other document tells. `*` where the action knows no resource.
     pub resource: &'static str,
     /// JSON pointer of the field that makes the call necessary; empty = always.
     pub when: &'static str,
@@ -130,15 +131,43 @@ fn resources(pattern: &str, meta: &Meta, spec: &Value, place: &Place) -> Vec<Str
         .replace("{region}", &place.region)
         .replace("{account}", &place.account)
         .replace("{name}", &meta.name);
-    let Some((head, rest)) = plain.split_once("{/") else { return vec![plain] };
-    let Some((inner, tail)) = rest.split_once('}') else { return vec![plain] };
+    filled(&plain, spec)
+}
+
+/// A pattern with every `{/pointer}` filled in from the spec.
+fn filled(pattern: &str, spec: &Value) -> Vec<String> {
+    let found = ["{/", "{s3/"].into_iter().filter_map(|open| Some((pattern.find(open)?, open))).min();
+    let Some((at, open)) = found else { return vec![pattern.to_owned()] };
+    let (head, rest) = (pattern.get(..at).unwrap_or_default(), pattern.get(at + open.len()..).unwrap_or_default());
+    let Some((inner, tail)) = rest.split_once('}') else { return vec![pattern.to_owned()] };
+    let mut names = Vec::new();
+    for name in values(inner, spec) {
+        match open {
+            "{s3/" => names.extend(name.strip_prefix("s3://").map(str::to_owned)),
+            _ => names.push(name),
+        }
+    }
+    let tails = filled(tail, spec);
+    let whole = |name: &String, tail: &String| match name.starts_with("arn:") {
+        true => name.clone(),
+        false => format!("{head}{name}{tail}"),
+    };
+    names.iter().flat_map(|name| tails.iter().map(move |tail| whole(name, tail))).collect()
+}
+
+/// What the spec names at `pointer`, `pointer|default` or `pointer^`, the latter up to its last slash.
+fn values(inner: &str, spec: &Value) -> Vec<String> {
     let (pointer, default) = inner.split_once('|').map_or((inner, None), |(pointer, default)| (pointer, Some(default)));
-    let named = match spec.pointer(&format!("/{pointer}")) {
+    let (pointer, folder) = pointer.strip_suffix('^').map_or((pointer, false), |pointer| (pointer, true));
+    let found: Vec<String> = match spec.pointer(&format!("/{pointer}")) {
         Some(Value::Array(items)) => items.iter().filter_map(named).collect(),
         None | Some(Value::Null) => default.map(str::to_owned).into_iter().collect(),
-        Some(single) => named(single).into_iter().collect::<Vec<_>>(),
+        Some(single) => named(single).into_iter().collect(),
     };
-    named.into_iter().map(|name| if name.starts_with("arn:") { name } else { format!("{head}{name}{tail}") }).collect()
+    match folder {
+        true => found.iter().map(|key| key.rfind('/').and_then(|end| key.get(..=end)).unwrap_or_default().to_owned()).collect(),
+        false => found,
+    }
 }
 
 /// The name behind a field: of the referred document, or the text itself.

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
+use futures_util::{StreamExt, TryStreamExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -23,6 +24,8 @@ use object::RawObject;
 
 /// Metadata key by which collect knows its own objects; the value is the SHA-256 of the object.
 const MARK: &str = "meteoctl-collect";
+/// Objects that are asked for their mark at the same time.
+const LOOKS_IN_FLIGHT: usize = 16;
 /// Largest input file, in bytes. Vendors' files of a month have a few megabytes.
 const INPUT_LIMIT: u64 = 512 << 20;
 
@@ -155,7 +158,7 @@ async fn prepare(spec: &CollectSpec, input: Input) -> Result<RawObject, Fault> {
 
 async fn read_file(path: PathBuf) -> Result<Bytes, Fault> {
     let doing = format!("read {}", path.display());
-    let hint = "`from` is taken relative to the folder meteoctl runs in";
+    let hint = "a relative path starts at the folder of the file that declares it";
     let size = tokio::fs::metadata(&path).await.map_err(|error| Fault::new(doing.clone()).because(error).hint(hint))?.len();
     if size > INPUT_LIMIT {
         return Err(Fault::new(format!("{doing}: {size} bytes are more than {INPUT_LIMIT}")).hint("split the file by month"));
@@ -165,15 +168,29 @@ async fn read_file(path: PathBuf) -> Result<Bytes, Fault> {
 }
 
 async fn stand(spec: &CollectSpec, object: &RawObject, store: &dyn Store) -> Result<CollectStanding, Fault> {
-    let key = format!("{}{}", folder(&spec.raw), object.name);
+    let prefix = folder(&spec.raw);
+    let key = format!("{prefix}{}", object.name);
     let mut standing = CollectStanding { key, records: object.records, present: false, outdated: Vec::new(), foreign: Vec::new() };
-    for found in list(store, &spec.raw).await? {
-        let mark = store.head(&found.key).await?.and_then(|info| info.metadata.get(MARK).cloned());
-        match mark {
-            Some(sha256) if found.key == standing.key => standing.present = sha256 == object.sha256,
-            Some(_) if spec.mode == Mode::Overwrite => standing.outdated.push(found.key),
+    let found = list(store, &prefix).await?;
+    // A list, not a chain of closures: a future that holds one across an await cannot be sent between threads.
+    let (mut heads, mut keys) = (Vec::with_capacity(found.len()), Vec::with_capacity(found.len()));
+    for info in &found {
+        // The ETag of an object written at once and encrypted by S3 itself is the MD5 of its bytes: no need to ask further.
+        if info.key == standing.key && info.size == object.bytes.len() as u64 && info.etag == object.md5() {
+            standing.present = true;
+            continue;
+        }
+        heads.push(store.head(&info.key));
+        keys.push(info.key.clone());
+    }
+    let mut heads = futures_util::stream::iter(heads).buffered(LOOKS_IN_FLIGHT);
+    let mut keys = keys.into_iter();
+    while let (Some(head), Some(key)) = (heads.try_next().await?, keys.next()) {
+        match head.and_then(|info| info.metadata.get(MARK).cloned()) {
+            Some(sha256) if key == standing.key => standing.present = sha256 == object.sha256,
+            Some(_) if spec.mode == Mode::Overwrite => standing.outdated.push(key),
             Some(_) => {}
-            None => standing.foreign.push(found.key),
+            None => standing.foreign.push(key),
         }
     }
     Ok(standing)

@@ -1,6 +1,6 @@
 //! The dataset file in the database: what differs, and making it not differ.
 //!
-//! The unit is the station-day. [`look`] compares the manifest's digest of each station-day with the
+//! The unit is the station-day. [`look()`] compares the manifest's digest of each station-day with the
 //! database's and names those that are missing, differing or extra; [`run`] writes those alone, can be
 //! killed at any moment and repeated, and ends by reading the collection back.
 
@@ -21,7 +21,7 @@ pub use content::{Content, read as read_content};
 pub(crate) use encode::instant;
 pub use encode::{EncodeError, Encoded, encode};
 pub use fast::{Encoder, Line};
-pub use look::look;
+pub use look::{ensure_indexes, look, missing_indexes};
 pub use outcome::{ImportOutcome, Progress};
 
 use crate::digest::TimestampType;

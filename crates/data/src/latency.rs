@@ -112,7 +112,7 @@ pub async fn run(server: &Server, spec: &LatencySpec) -> Result<LatencyOutcome, 
         millis.push(began.elapsed().as_secs_f64() * 1e3);
     }
     millis.sort_by(f64::total_cmp);
-    let explained = explain(server, spec, &filter).await?;
+    let explained = explain(server, spec, &filter, "executionStats").await?;
     let at = |quantile| percentile(&millis, quantile);
     Ok(LatencyOutcome {
         documents,
@@ -124,7 +124,7 @@ pub async fn run(server: &Server, spec: &LatencySpec) -> Result<LatencyOutcome, 
         max_millis: millis.last().copied().unwrap_or_default(),
         p50_interval_millis: interval(&millis, 0.50),
         p95_interval_millis: interval(&millis, 0.95),
-        plan_digest: format!("{:016x}", xxh3_64(format!("{}|{:?}", explained.plan, explained.index).as_bytes())),
+        plan_digest: explained.digest(),
         index: explained.index,
         plan: explained.plan,
         keys_examined: explained.keys,
@@ -144,15 +144,33 @@ async fn once(server: &Server, spec: &LatencySpec, filter: &Document) -> Result<
     Ok(documents)
 }
 
-struct Explained {
-    index: Option<String>,
-    plan: String,
-    keys: u64,
-    documents: u64,
+/// How the server answers a query.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Explained {
+    /// Index it uses; `None` means that it reads the whole collection.
+    pub index: Option<String>,
+    /// Stages of the winning plan from the inside out: `IXSCAN → FETCH`.
+    pub plan: String,
+    /// Index keys it looked at; 0 unless the query was run.
+    pub keys: u64,
+    /// Documents it looked at; 0 unless the query was run.
+    pub documents: u64,
 }
 
-async fn explain(server: &Server, spec: &LatencySpec, filter: &Document) -> Result<Explained, DatabaseError> {
-    let command = doc! {"explain": {"find": &spec.collection, "filter": filter.clone()}, "verbosity": "executionStats"};
+impl Explained {
+    /// Digest of plan and index, hex: another one means that the server answers differently than before.
+    pub fn digest(&self) -> String {
+        format!("{:016x}", xxh3_64(format!("{}|{:?}", self.plan, self.index).as_bytes()))
+    }
+}
+
+/// Asks the server how it would answer the query, without running it.
+pub async fn plan(server: &Server, spec: &LatencySpec) -> Result<Explained, DatabaseError> {
+    explain(server, spec, &spec.filter()?, "queryPlanner").await
+}
+
+async fn explain(server: &Server, spec: &LatencySpec, filter: &Document, verbosity: &str) -> Result<Explained, DatabaseError> {
+    let command = doc! {"explain": {"find": &spec.collection, "filter": filter.clone()}, "verbosity": verbosity};
     let reply = server.repeatable(&spec.database, &command, "explain the latency query").await?;
     let mut stages = Vec::new();
     let mut index = None;

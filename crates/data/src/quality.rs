@@ -3,24 +3,32 @@
 //! Values are never altered. Tests give flags on the QARTOD scale (1 good, 2 not evaluated, 3 suspect, 4 fail,
 //! 9 missing); the thresholds and their sources are part of the report.
 
+mod clocks;
+mod finding;
 mod flat;
 mod gate;
+mod hours;
 mod judge;
 mod junit;
 mod neighbours;
 mod page;
 mod reading;
 mod report;
+mod scales;
 mod scan;
 mod series;
 mod spec;
 mod station;
+mod sun;
+mod table;
 mod thresholds;
 
+pub use finding::{Finding, StretchTest, Stretches};
 pub use gate::{Gate, Verdict};
 pub use report::{Coverage, Gap, Missing, QualityReport, StationReport, TestCounts, VariableReport};
 pub use spec::{Limits, QualitySpec};
-pub use thresholds::{FLAGS, Flag, Test, Threshold, Variable};
+pub use table::Threshold;
+pub use thresholds::{FLAGS, Flag, Test, Variable};
 
 use std::collections::BTreeMap;
 
@@ -71,7 +79,7 @@ pub async fn look(store: &dyn Store, spec: &QualitySpec) -> Result<Standing, Fau
         return stale("the limits or tests changed");
     }
     for key in spec.companions() {
-        if store.head(&key).await?.is_none() {
+        if !store.exists(&key).await? {
             return stale(&format!("{key} is gone"));
         }
     }

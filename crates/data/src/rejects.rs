@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
+use crate::store::Store;
+use crate::transform::standing::INPUTS_KEY;
+
 /// Why something was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,4 +59,12 @@ pub struct Reject {
     /// XXH3-64 of `raw`, hex: a replay takes those whose `raw` was edited.
     #[serde(default)]
     pub check: String,
+}
+
+/// Whether the rejects at `key` were put there by a person: a transform marks its own with the digest of their inputs.
+///
+/// # Errors
+/// A [`Fault`] when the store cannot be asked.
+pub async fn edited(store: &dyn Store, key: &str) -> Result<bool, Fault> {
+    Ok(store.head(key).await?.is_some_and(|found| !found.metadata.contains_key(INPUTS_KEY)))
 }

@@ -85,6 +85,10 @@ pub trait Store: Send + Sync {
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<ObjectInfo>, StoreError>>;
     /// The object's description, or `None` on the service's explicit word that it is not there.
     fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectInfo>, StoreError>>;
+    /// Whether the object is there: for those who do not need its description.
+    fn exists<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.head(key).await?.is_some()) })
+    }
     /// The object's bytes from `offset` on.
     fn get<'a>(&'a self, key: &'a str, offset: u64) -> BoxFuture<'a, Result<ByteStream, StoreError>>;
     /// Writes a small object at once.

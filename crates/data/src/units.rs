@@ -218,4 +218,45 @@ mod tests {
         assert_eq!(wind_word("Var"), Some(NULL));
         assert_eq!(wind_word("up"), None);
     }
+
+    /// Units with what they mean, written down once more as exact fractions: (value + add) · num / den.
+    const MEANINGS: [(Quantity, &str, i128, i128, i128); 14] = [
+        (Quantity::Temperature, "°F", -32, 5, 9),
+        (Quantity::Temperature, "°C", 0, 1, 1),
+        (Quantity::Pressure, "inHg", 0, 338_638_866_667, 10_000_000_000),
+        (Quantity::Pressure, "hPa", 0, 1, 1),
+        (Quantity::Speed, "mph", 0, 1_609_344, 1_000_000),
+        (Quantity::Speed, "m/s", 0, 36, 10),
+        (Quantity::Speed, "kn", 0, 1_852, 1_000),
+        (Quantity::Speed, "km/h", 0, 1, 1),
+        (Quantity::Rain, "in", 0, 254, 10),
+        (Quantity::Rain, "mm", 0, 1, 1),
+        (Quantity::RainRate, "in/hr", 0, 254, 10),
+        (Quantity::Snow, "in", 0, 254, 100),
+        (Quantity::Snow, "mm", 0, 1, 10),
+        (Quantity::Distance, "km", 0, 1_000, 1),
+    ];
+
+    proptest::proptest! {
+        /// Exact rational arithmetic is the reference: rounded to hundredths, ties to even, whatever stands between number and unit.
+        #[test]
+        fn every_unit_is_converted_exactly(
+            mantissa in -99_999_999i128..99_999_999,
+            scale in 0u32..5,
+            which in 0usize..14,
+            space in proptest::sample::select(vec!["", " ", "\u{a0}", "\u{202f}"]),
+            habit in proptest::sample::select(vec![Habit::Metric, Habit::Imperial]),
+        ) {
+            let (quantity, unit, add, num, den) = MEANINGS[which];
+            let power = 10i128.pow(scale);
+            let (whole, part) = (mantissa.abs() / power, mantissa.abs() % power);
+            let sign = if mantissa < 0 { "-" } else { "" };
+            let fraction = if scale > 0 { format!(".{part:0width$}", width = scale as usize) } else { String::new() };
+            let (num, den) = ((mantissa + add * power) * num * 100, power * den);
+            let (floor, rest) = (num.div_euclid(den), num.rem_euclid(den));
+            let up = rest * 2 > den || rest * 2 == den && floor % 2 != 0;
+            let found = value(quantity, habit, &format!("{sign}{whole}{fraction}{space}{unit}"));
+            proptest::prop_assert_eq!(found.map(i128::from), Ok(floor + i128::from(up)));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use meteoctl_data::restore::drill::{self, DrillSpec};
 use meteoctl_data::restore::{self, RestoreSpec};
 use meteoctl_data::schedule::Schedule;
 use meteoctl_data::store::{Memory, Store, read_all};
-use support::Fixture;
+use support::{Fixture, Mongod};
 
 const PREFIX: &str = "p8-backups/mongodb/";
 
@@ -142,22 +142,33 @@ async fn a_damaged_archive_is_never_restored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_restores_on_a_scratch_server_and_leaves_evidence() {
     let fixture = Fixture::new().await;
-    let scratch = Fixture::new().await;
+    let own = Mongod::start(&[]);
+    let scratch = own.connect().await;
     furnish(&fixture).await;
     let store = Memory::new();
     let drills = DrillSpec { prefix: PREFIX.into(), database: fixture.database.clone(), every_days: 7, encryption: None };
     let now = at("2026-01-05T14:06:15Z");
     let state = drill::look(&store, &drills, now).await.unwrap();
     assert_eq!((state.due, state.loss_seconds, state.restore_seconds), (None, None, None), "nothing to drill, nothing known");
-    assert!(drill::drill(&scratch.server, &drills, &store, now).await.unwrap_err().hint.is_some());
+    assert!(drill::drill(&scratch, &drills, &store, now).await.unwrap_err().hint.is_some());
 
     let spec = BackupSpec { keep_last: Some(1), ..BackupSpec::new(&fixture.database, PREFIX) };
     let key = backup::run(&fixture.server, &spec, &store, now, &|_| {}).await.unwrap().manifest.archive;
     assert_eq!(drill::look(&store, &drills, now).await.unwrap().due.unwrap(), "no backup has been restored for a drill yet");
-    let before = databases(&scratch).await;
-    let evidence = drill::drill(&scratch.server, &drills, &store, now).await.unwrap();
+    // What a drill that was killed left the day before yesterday; another one may be at work at this moment.
+    let second = Utc::now().timestamp();
+    let (old, busy) = (format!("meteoctl_drill_{}_a", second - 172_800), format!("meteoctl_drill_{second}_b"));
+    let before = [scratch.databases().await.unwrap(), vec![busy.clone()]].concat();
+    for database in [&old, &busy] {
+        scratch.command(database, &doc! {"insert": "x", "documents": [{"_id": 1}]}, "leave").await.unwrap();
+    }
+    let evidence = drill::drill(&scratch, &drills, &store, now).await.unwrap();
     assert_eq!((evidence.documents, evidence.collections, evidence.indexes, &evidence.fault), (5001, 4, 2, &None));
-    assert_eq!(databases(&scratch).await, before);
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(scratch.databases().await.unwrap()), sorted(before));
     let later = now + chrono::Duration::days(7);
     let state = drill::look(&store, &drills, later - chrono::Duration::seconds(1)).await.unwrap();
     assert_eq!((state.due, state.loss_seconds, state.restore_seconds), (None, Some(7 * 86_400 - 1), Some(evidence.restore_seconds)));
@@ -168,24 +179,15 @@ async fn a_drill_restores_on_a_scratch_server_and_leaves_evidence() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x10;
     store.put(&key, bytes.into(), Default::default()).await.unwrap();
-    drill::drill(&scratch.server, &drills, &store, later).await.unwrap_err();
+    drill::drill(&scratch, &drills, &store, later).await.unwrap_err();
     let state = drill::look(&store, &drills, later).await.unwrap();
-    assert!(state.due.is_some() && state.last.unwrap().fault.unwrap().contains("verify"), "a failed drill is no passed one");
+    assert!(state.due.unwrap().starts_with("the last drill failed: could not"), "a failed drill is no passed one");
+    assert!(state.last.unwrap().fault.unwrap().contains("verify") && state.passed_at.is_none());
     // The evidence goes with its backup.
     backup::run(&fixture.server, &spec, &store, later, &|_| {}).await.unwrap();
     let keys: Vec<String> = store.list("").await.unwrap().into_iter().map(|object| object.key).collect();
     let newest = "p8-backups/mongodb/mongodb_backup_2026-01-12_14-06-15.gz";
     assert_eq!(keys, [newest.to_owned(), format!("{newest}.manifest.json")]);
-}
-
-async fn databases(fixture: &Fixture) -> Vec<String> {
-    let reply = fixture.server.command("admin", &doc! {"listDatabases": 1, "nameOnly": true}, "list databases").await.unwrap();
-    reply
-        .get_array("databases")
-        .unwrap()
-        .iter()
-        .map(|database| database.as_document().unwrap().get_str("name").unwrap().to_owned())
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,6 +230,59 @@ async fn an_encrypted_backup_opens_with_its_key_only() {
     let kept = EncryptionKey::parse(&format!("{}\n", key.secret())).unwrap();
     let right = RestoreSpec { encryption: Some(kept), ..target };
     assert_eq!(restore::run(&fixture.server, &right, &store, &|_| {}).await.unwrap().documents, 5001);
-    let error = EncryptionKey::parse("AGE-SECRET-KEY-1NONSENSE").unwrap_err();
-    assert!(!error.story().contains("NONSENSE"), "{}", error.story());
+    for text in ["AGE-SECRET-KEY-1NONSENSE", "NONSENSE"] {
+        let error = EncryptionKey::parse(text).unwrap_err();
+        assert!(!error.story().contains("NONSENSE") && error.hint.is_some(), "{}", error.story());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generated_password_seals_as_a_passphrase() {
+    let fixture = Fixture::new().await;
+    furnish(&fixture).await;
+    let store = Memory::new();
+    let password = "kDdR7fY2mQx0LwZp9VtA3sJh";
+    let key = EncryptionKey::parse(password).unwrap();
+    let spec = BackupSpec { encryption: Some(key), ..BackupSpec::new(&fixture.database, PREFIX) };
+    let manifest = backup::run(&fixture.server, &spec, &store, at("2026-01-05T14:06:15Z"), &|_| {}).await.unwrap().manifest;
+    assert_eq!(manifest.encryption.as_deref(), Some("passphrase"));
+    // The header of an archive for one passphrase, as the age specification lays it out: salt and work factor.
+    let bytes = read_all(&store, &manifest.archive, 1 << 30).await.unwrap();
+    let head = String::from_utf8_lossy(&bytes[..100]).into_owned();
+    assert!(head.starts_with("age-encryption.org/v1\n-> scrypt ") && head.lines().nth(1).unwrap().ends_with(" 14"), "{head}");
+    assert!(!format!("{spec:?}").contains(password));
+    let target = RestoreSpec { into: Some(format!("{}_copy", fixture.database)), ..RestoreSpec::new(&manifest.archive) };
+    let wrong = RestoreSpec { encryption: Some(EncryptionKey::parse("another password of some length").unwrap()), ..target.clone() };
+    let error = restore::run(&fixture.server, &wrong, &store, &|_| {}).await.unwrap_err();
+    assert!(error.story().contains("cannot be opened with this key"), "{}", error.story());
+    let right = RestoreSpec { encryption: Some(EncryptionKey::parse(password).unwrap()), ..target };
+    assert_eq!(restore::run(&fixture.server, &right, &store, &|_| {}).await.unwrap().documents, 5001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_of_an_emptied_database_push_no_treasure_out() {
+    let fixture = Fixture::new().await;
+    let spec = BackupSpec { keep_last: Some(1), ..BackupSpec::new(&fixture.database, PREFIX) };
+    let store = Memory::new();
+    let day = |day: u32| at(&format!("2026-01-0{day}T03:30:00Z"));
+    let error = backup::run(&fixture.server, &spec, &store, day(1), &|_| {}).await.unwrap_err();
+    assert!(error.story().contains("holds no collection") && error.hint.is_some(), "{}", error.story());
+    assert!(store.list("").await.unwrap().is_empty(), "nothing was begun");
+
+    furnish(&fixture).await;
+    let treasure = backup::run(&fixture.server, &spec, &store, day(1), &|_| {}).await.unwrap().manifest.archive;
+    for name in ["readings", "strict"] {
+        let all = doc! {"delete": name, "deletes": [{"q": {}, "limit": 0}]};
+        fixture.server.command(&fixture.database, &all, "empty").await.unwrap();
+    }
+    let mut newest = String::new();
+    for n in 2..=3 {
+        newest = backup::run(&fixture.server, &spec, &store, day(n), &|_| {}).await.unwrap().manifest.archive;
+        let kept: Vec<String> = list(&store, PREFIX).await.unwrap().into_iter().map(|backup| backup.key).collect();
+        assert_eq!(kept, [treasure.clone(), newest.clone()]);
+        assert_eq!(look(&store, &spec, day(n)).await.unwrap().surplus, 0, "what is kept on purpose is no drift");
+    }
+    fixture.server.command(&fixture.database, &doc! {"insert": "readings", "documents": [{"_id": 1}]}, "fill").await.unwrap();
+    let expired = backup::run(&fixture.server, &spec, &store, day(4), &|_| {}).await.unwrap().expired;
+    assert_eq!(expired, [treasure, newest]);
 }

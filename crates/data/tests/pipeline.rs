@@ -170,6 +170,18 @@ async fn overwrite_removes_only_what_collect_made() {
 }
 
 #[tokio::test]
+async fn a_prefix_without_its_slash_is_still_a_folder() {
+    let store = memory();
+    let answer = json!({"hourly": {"X": [{"dh_utc": "2024-10-05 01:00:00", "temperature": "1"}]}}).to_string();
+    let spec = |raw: &str| serde_json::from_value::<CollectSpec>(json!({"format": "infoclimat", "raw": raw})).unwrap();
+    let other = answer.replace("01:00", "02:00");
+    let neighbour = collect::collect(&spec("raw-old/"), Input::Bytes(other.into()), store.as_ref()).await.unwrap();
+    let outcome = collect::collect(&spec("raw"), Input::Bytes(answer.into()), store.as_ref()).await.unwrap();
+    assert_eq!((outcome.removed.len(), outcome.key.starts_with("raw/")), (0, true));
+    assert!(store.head(&neighbour.key).await.unwrap().is_some(), "another folder's object was removed");
+}
+
+#[tokio::test]
 async fn a_dataset_is_current_until_something_changes() {
     let Some(data) = real_data() else { return };
     let (_copy, store) = airbyte_route(&data).await;

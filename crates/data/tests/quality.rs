@@ -128,3 +128,47 @@ async fn a_gap_is_measured_against_the_stations_own_grid() {
     );
     assert_eq!(coverage.percent, Some(83.33));
 }
+
+/// Five days in October of a station that measures sunlight; `behind` says by how many hours its clock is wrong on a day.
+async fn sunny(behind: impl Fn(i64) -> i64) -> (SharedStore, QualitySpec) {
+    let store = memory();
+    let mut lines = String::new();
+    for step in 0..5 * 144 {
+        let instant = 1_728_086_400 + step * 600;
+        // The true sun of Lille: up from 05:55 to 17:16 UTC.
+        let true_minute = (step * 10 + behind(step / 144) * 60).rem_euclid(1_440);
+        let light = if (355..1_036).contains(&true_minute) { 200.0 } else { 0.0 };
+        let when = DateTime::<Utc>::from_timestamp(instant, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ");
+        lines += &json!({"DateTime": when.to_string(), "Temperature": format!("{}.{} °C", 10 + step % 5, step % 10), "Solar": format!("{light} w/m²"), "PM2.5": 3}).to_string();
+        lines.push('\n');
+    }
+    put(&store, "raw/1.jsonl", lines).await;
+    let transform =
+        common::spec(json!({"sources": [{"name": "w", "raw": "raw/", "format": "weather-underground", "timezone": "Europe/Paris",
+        "station": {"station_id": "W", "latitude": 50.63, "longitude": 3.07}}], "output": "out/data.json"}));
+    run(&store, &transform).await;
+    (store, quality_spec(json!({})))
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_for_days_is_found_by_the_sun() {
+    let (store, spec) = sunny(|_| 0).await;
+    let right = report(&store, &spec).await;
+    assert_eq!((right.findings.len(), right.stations["W"].stretches["clock.sun"].suspect), (0, 0), "{:?}", right.findings);
+    assert_eq!(right.stations["W"].stretches["clock.sun"].evaluated, 10);
+
+    // On the second, third and fourth day it shows an hour too little.
+    let (store, spec) = sunny(|day| i64::from((1..4).contains(&day))).await;
+    let wrong = report(&store, &spec).await;
+    let told: Vec<String> =
+        wrong.findings.iter().map(|found| format!("{} {} to {}: {}", found.test, found.from, found.until, found.evidence)).collect();
+    insta::assert_snapshot!(told.join("\n"), @"clock.sun 2024-10-05T23:05:00Z to 2024-10-08T22:10:00Z: 6 changes of light and dark come 60 min before the sun's");
+    insta::assert_snapshot!(wrong.warnings.join("\n"), @r"
+    the source brings a field nobody knows, `PM2.5`, in 720 rows; it is kept in `extra`
+    1 stretch of time is suspect as a whole: see the findings
+    ");
+    let junit = text(&store, &spec.junit_key()).await;
+    assert!(junit.contains("<testcase classname=\"W\" name=\"clock.sun\">\n      <system-out>2024-10-05T"), "{junit}");
+    // What could not be judged is skipped, not passed: a station alone has no neighbours.
+    assert!(junit.contains("<testcase classname=\"W\" name=\"clock.lag\">\n      <skipped/>"), "{junit}");
+}

@@ -112,8 +112,11 @@ async fn mended_rejects_are_taken_again_and_stay_mended() {
     assert_eq!(run(&store, &spec).await.ledger.rejected_rows, 1);
     let mended = text(&store, "out/rejects.jsonl").await.replace("5O °F", "50 °F");
     let mended = mended.replace("\"{broken\"", &serde_json::to_string(&row("00:09:00", json!({"Temperature": "51 °F"}))).unwrap());
+    assert!(!meteoctl_data::rejects::edited(store.as_ref(), &spec.rejects_key()).await.unwrap());
     put(&store, "out/rejects.jsonl", mended).await;
+    assert!(meteoctl_data::rejects::edited(store.as_ref(), &spec.rejects_key()).await.unwrap());
     let manifest = transform::replay(&store, &spec, &|_| ()).await.unwrap();
+    assert!(!meteoctl_data::rejects::edited(store.as_ref(), &spec.rejects_key()).await.unwrap());
     assert_eq!((manifest.documents, manifest.ledger.rejected_rows, manifest.ledger.rejected_values), (3, 0, 0));
     assert_eq!(values(&documents(&store, &spec).await, "temperature_c"), [json!(10), json!(10.56), json!(11.11)]);
     // A later ordinary run keeps them, and a replay without edits changes nothing.

@@ -23,6 +23,7 @@ pub fn check(documents: &[Document], registry: &Registry, today: NaiveDate) -> V
             None => faults.push(unknown_kind(document, registry)),
         }
         faults.extend(dangling(document, documents));
+        faults.extend(leaves(document));
     }
     if faults.is_empty() {
         faults.extend(cycle(documents));
@@ -54,6 +55,24 @@ fn identities(documents: &[Document]) -> Vec<Diagnostic> {
         ),
         _ => {}
     }
+    faults
+}
+
+/// Leave to differ or to break a rule needs a reason; a field is named by a pointer, or it would silently match nothing.
+fn leaves(document: &Document) -> Vec<Diagnostic> {
+    let reasons = |list: &str, reasons: Vec<&String>| -> Vec<Diagnostic> {
+        let blank = reasons.into_iter().enumerate().filter(|(_, reason)| reason.trim().is_empty());
+        let place = |index| document.locate_in_whole(&format!("/metadata/{list}/{index}/reason"));
+        blank.map(|(index, _)| Diagnostic::at(place(index), "a reason is missing").hint("say why it is right here")).collect()
+    };
+    let meta = &document.meta;
+    let mut faults = reasons("exceptions", meta.exceptions.iter().map(|exception| &exception.reason).collect());
+    faults.extend(reasons("ignore", meta.ignore.iter().map(|rule| &rule.reason).collect()));
+    let pointless = meta.ignore.iter().enumerate().filter(|(_, rule)| !rule.field.starts_with('/'));
+    faults.extend(pointless.map(|(index, rule)| {
+        let place = document.locate_in_whole(&format!("/metadata/ignore/{index}/field"));
+        Diagnostic::at(place, format!("`{}` names no field", rule.field)).hint(format!("write it as plan shows it: /{}", rule.field))
+    }));
     faults
 }
 
@@ -179,8 +198,8 @@ fn take(spec: &mut Value, pointer: &str) -> bool {
 
 /// A fault as told, unless the document carries an exception for its rule that still holds.
 fn judged(document: &Document, fault: Fault, today: NaiveDate) -> Option<Diagnostic> {
-    let exception: Option<&Exception> =
-        fault.rule.and_then(|rule| document.meta.exceptions.iter().find(|exception| exception.rule == rule));
+    let of_rule = |exception: &&Exception| fault.rule == Some(exception.rule.as_str());
+    let exception = document.meta.exceptions.iter().filter(of_rule).max_by_key(|exception| exception.expires);
     let hint = match (exception, fault.rule) {
         (Some(exception), _) if exception.expires >= today => return None,
         (Some(exception), _) => Some(format!("the exception for `{}` expired on {}", exception.rule, exception.expires)),

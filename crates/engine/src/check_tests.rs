@@ -66,3 +66,17 @@ fn a_circle_is_told_as_a_path() {
         ["f.yaml:5:1 documents need each other in a circle: Thing/a → Thing/b → Thing/a | take one of these references out"]
     );
 }
+
+#[test]
+fn leave_needs_a_reason_and_a_field_that_can_be_found() {
+    let text = format!(
+        "{STACK}kind: Thing\nmetadata:\n  name: a\n  exceptions: [{{rule: x, reason: ' ', expires: 2026-02-01}}]\n  ignore: [{{field: size, reason: known, expires: 2026-02-01}}]\n"
+    );
+    assert_eq!(
+        told(&text),
+        [
+            "f.yaml:8:34 a reason is missing | say why it is right here",
+            "f.yaml:9:20 `size` names no field | write it as plan shows it: /size"
+        ]
+    );
+}

@@ -77,6 +77,8 @@ fn compare(path: &mut String, want: &Value, seen: &Value, diff: &mut Diff) {
                 below(path, key, |path| compare(path, inner, found.get(key).unwrap_or(&Value::Null), diff));
             }
         }
+        // The same reference is the same wish, however much was known of its document when each side was read.
+        (Value::Object(wanted), Value::Object(found)) if ["ref", "key"].iter().all(|part| wanted.get(*part) == found.get(*part)) => {}
         (Value::Array(wanted), Value::Array(found)) => compare_lists(path, wanted, found, diff),
         (want, seen) if same(want, seen) => {}
         (want, seen) => diff.push(path.clone(), without_nulls(want), without_nulls(seen)),
@@ -174,6 +176,14 @@ mod tests {
     #[test]
     fn what_is_not_declared_is_not_managed() {
         assert!(paths(json!({"a": null, "b": {"c": 1}}), json!({"a": 5, "b": {"c": 1, "d": 2}, "e": 3})).is_empty());
+    }
+
+    #[test]
+    fn a_reference_is_the_same_whatever_is_known_of_its_document() {
+        let known = json!({"ref": "Bucket/b", "outputs": {"name": "b"}});
+        assert!(paths(json!({"to": known, "all": [known]}), json!({"to": {"ref": "Bucket/b"}, "all": [{"ref": "Bucket/b"}]})).is_empty());
+        assert_eq!(paths(json!({"to": known}), json!({"to": {"ref": "Bucket/c", "outputs": {"name": "b"}}})), ["/to"]);
+        assert_eq!(paths(json!({"to": {"ref": "Secret/s", "key": "a"}}), json!({"to": {"ref": "Secret/s", "key": "b"}})), ["/to"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::ahead::Ahead;
 use crate::diff::{self, Diff};
 use crate::failure::{Failure, Outcome};
 pub use crate::reference::Outputs;
@@ -212,6 +213,9 @@ pub trait Kind: Send + Sync + 'static {
     const HOLDS_DATA: bool = false;
     /// Kinds whose change may make this one due again: `plan` says so although the thing looks in sync now.
     const FOLLOWS: &'static [&'static str] = &[];
+    /// Whether `observe` needs of other documents no more than [`Kind::predicted`] tells. A plan then looks at once, and
+    /// compares when everything it refers to is known; `canonical` and `diff` may use any output.
+    const LOOKS_ALONE: bool = false;
 
     /// The wish. `None` in a field = not managed. Serialised in camelCase with unknown fields denied.
     type Spec: DeserializeOwned + Serialize + JsonSchema + Clone + Debug + Send + Sync;
@@ -226,8 +230,33 @@ pub trait Kind: Send + Sync + 'static {
         Outputs::new()
     }
 
+    /// Whether nothing may be looked at before this document is as wished.
+    fn guards(&self, _spec: &Self::Spec) -> bool {
+        false
+    }
+
+    /// A run begins; `looks` when it is one that only looks. What an earlier run has seen counts no longer.
+    fn run_begins(&self, _looks: bool) {}
+
     /// Looks, never touches. `Ok(None)` only on the service's explicit word that the thing is not there; any doubt is an `Err`.
     fn observe(&self, meta: &Meta, want: &Self::Spec) -> impl Future<Output = Outcome<Option<Observed<Self::Spec>>>> + Send;
+
+    /// Fetches what [`Kind::observe_from`] can use and what needs of other documents no more than [`Kind::predicted`] tells:
+    /// a plan does so for all documents at once. For kinds that cannot look alone; a failure only means that the look
+    /// fetches everything itself.
+    fn ahead(&self, _meta: &Meta, _want: &Self::Spec) -> impl Future<Output = Outcome<Ahead>> + Send {
+        std::future::ready(Ok(Ahead::nothing()))
+    }
+
+    /// [`Kind::observe`], from facts fetched ahead where there are any.
+    fn observe_from(
+        &self,
+        meta: &Meta,
+        want: &Self::Spec,
+        _ahead: Ahead,
+    ) -> impl Future<Output = Outcome<Option<Observed<Self::Spec>>>> + Send {
+        self.observe(meta, want)
+    }
 
     /// Carries out one change. Safe to repeat; never waits for readiness.
     fn apply(&self, meta: &Meta, want: &Self::Spec, change: &Change) -> impl Future<Output = Outcome<()>> + Send;
@@ -298,8 +327,18 @@ pub trait AnyKind: Send + Sync {
     fn check(&self, meta: &Meta, spec: &Value) -> Vec<Fault>;
     /// See [`Kind::predicted`].
     fn predicted(&self, meta: &Meta, spec: &Value) -> Outputs;
+    /// See [`Kind::guards`].
+    fn guards(&self, spec: &Value) -> bool;
+    /// See [`Kind::run_begins`].
+    fn run_begins(&self, looks: bool);
+    /// Fetches what a look can use before the documents referred to are known: see [`Kind::ahead`] and [`Kind::LOOKS_ALONE`].
+    fn ahead<'a>(&'a self, meta: &'a Meta, spec: &'a Value) -> BoxFuture<'a, Outcome<Ahead>>;
     /// Looks, and says where the thing stands. `today` decides which ignore rules still hold.
-    fn look<'a>(&'a self, meta: &'a Meta, spec: &'a Value, today: NaiveDate) -> BoxFuture<'a, Outcome<Sight>>;
+    fn look_from<'a>(&'a self, meta: &'a Meta, spec: &'a Value, today: NaiveDate, ahead: Ahead) -> BoxFuture<'a, Outcome<Sight>>;
+    /// Looks with nothing fetched ahead.
+    fn look<'a>(&'a self, meta: &'a Meta, spec: &'a Value, today: NaiveDate) -> BoxFuture<'a, Outcome<Sight>> {
+        self.look_from(meta, spec, today, Ahead::nothing())
+    }
     /// Carries out one change.
     fn apply<'a>(&'a self, meta: &'a Meta, spec: &'a Value, change: &'a Change) -> BoxFuture<'a, Outcome<()>>;
     /// Removes the thing.
@@ -353,10 +392,35 @@ impl<K: Kind> AnyKind for K {
         decode::<K>(spec).map(|spec| Kind::predicted(self, meta, &spec)).unwrap_or_default()
     }
 
-    fn look<'a>(&'a self, meta: &'a Meta, spec: &'a Value, today: NaiveDate) -> BoxFuture<'a, Outcome<Sight>> {
+    fn guards(&self, spec: &Value) -> bool {
+        decode::<K>(spec).is_ok_and(|spec| Kind::guards(self, &spec))
+    }
+
+    fn run_begins(&self, looks: bool) {
+        Kind::run_begins(self, looks);
+    }
+
+    fn ahead<'a>(&'a self, meta: &'a Meta, spec: &'a Value) -> BoxFuture<'a, Outcome<Ahead>> {
+        Box::pin(async move {
+            let want = typed::<K>(meta, spec)?;
+            match K::LOOKS_ALONE {
+                true => self.observe(meta, &want).await.map(Ahead::of),
+                false => Kind::ahead(self, meta, &want).await,
+            }
+        })
+    }
+
+    fn look_from<'a>(&'a self, meta: &'a Meta, spec: &'a Value, today: NaiveDate, ahead: Ahead) -> BoxFuture<'a, Outcome<Sight>> {
         Box::pin(async move {
             let mut want = typed::<K>(meta, spec)?;
-            let Some(mut seen) = self.observe(meta, &want).await? else {
+            let seen = match K::LOOKS_ALONE {
+                true => match ahead.take::<Option<Observed<K::Spec>>>() {
+                    Some(seen) => seen,
+                    None => self.observe(meta, &want).await?,
+                },
+                false => self.observe_from(meta, &want, ahead).await?,
+            };
+            let Some(mut seen) = seen else {
                 let outputs = Kind::predicted(self, meta, &want);
                 return Ok(Sight { standing: Standing::Absent, outputs, note: None, ignored: Vec::new() });
             };

@@ -3,6 +3,7 @@
 //! Must not know: any cloud, any weather, any database, the command line, the environment. Kinds come in
 //! through [`kind::Kind`], what happened goes out as [`event::Event`]s and a [`report::Report`].
 
+pub mod ahead;
 pub mod check;
 pub mod diff;
 pub mod document;
@@ -17,6 +18,7 @@ pub mod registry;
 pub mod report;
 pub mod run;
 pub mod step;
+pub mod stop;
 pub mod tally;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;

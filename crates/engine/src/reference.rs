@@ -243,8 +243,11 @@ pub fn resolve(spec: &mut Value, outputs: &impl Fn(&Id) -> Option<Outputs>) {
             };
             match target {
                 Some(target) => {
-                    if let Some(found) = outputs(&target) {
-                        map.insert("outputs".to_owned(), Value::Object(found));
+                    // What was known before stays known: a removal looks at everything first.
+                    match (outputs(&target), map.get_mut("outputs").and_then(Value::as_object_mut)) {
+                        (Some(found), Some(known)) => known.extend(found),
+                        (Some(found), None) => drop(map.insert("outputs".to_owned(), Value::Object(found))),
+                        (None, _) => {}
                     }
                 }
                 None => map.values_mut().for_each(|inner| resolve(inner, outputs)),

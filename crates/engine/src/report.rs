@@ -10,7 +10,7 @@ use crate::reference::{Id, Outputs};
 use crate::tally::Calls;
 
 /// Version of the report's JSON. The second number grows with additions, the first with changes.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 /// What became of one document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ pub struct Line {
 }
 
 /// What a verb did, or would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// [`FORMAT_VERSION`].
@@ -139,6 +139,9 @@ pub struct Receipt {
     pub spec_digest: String,
     /// Calls made, by operation.
     pub calls: Calls,
+    /// Calls made for the lock, counted apart: they change nothing that a document declares.
+    #[serde(default, skip_serializing_if = "Calls::is_empty")]
+    pub lock: Calls,
     /// How long it took, in milliseconds.
     pub millis: u64,
     /// When it ended, RFC 3339 in UTC.

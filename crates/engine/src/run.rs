@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDate;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
+use crate::ahead::Ahead;
+use crate::diff::Diff;
 use crate::document::Document;
 use crate::event::{Event, Listener};
 use crate::failure::Outcome;
@@ -23,7 +25,8 @@ use crate::reference::{Id, Outputs, resolve};
 use crate::registry::Registry;
 use crate::report::{FORMAT_VERSION, Fate, Line, Receipt, Report, millis};
 use crate::step::{Mode, Stepped, Subject, step};
-use crate::tally::Tally;
+use crate::stop::Stop;
+use crate::tally::{Calls, Tally};
 
 /// Asked before every write: is this run still the one that may?
 pub type Guard = Arc<dyn Fn() -> BoxFuture<'static, Outcome<()>> + Send + Sync>;
@@ -45,6 +48,8 @@ pub struct Settings {
     pub listener: Listener,
     /// Counts calls, for the receipt.
     pub tally: Tally,
+    /// Ends the run early: what is in hand is finished, nothing new is written.
+    pub stop: Stop,
 }
 
 impl Settings {
@@ -58,6 +63,7 @@ impl Settings {
             guard: None,
             listener: crate::event::silent(),
             tally: Tally::new(),
+            stop: Stop::default(),
         }
     }
 
@@ -66,15 +72,19 @@ impl Settings {
     }
 
     pub(crate) fn out_of_time(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.stop.asked() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     pub(crate) async fn sleep(&self, pause: Duration) {
         let left = self.deadline.map_or(pause, |deadline| deadline.saturating_duration_since(Instant::now()));
-        tokio::time::sleep(pause.min(left)).await;
+        // One that was asked to stop has no pauses left; the caller finds that its time is over.
+        let _ = tokio::time::timeout(pause.min(left), self.stop.heard()).await;
     }
 
     pub(crate) async fn may_write(&self) -> Outcome<()> {
+        if self.stop.asked() {
+            return Err(crate::stop::stopped());
+        }
         match &self.guard {
             Some(guard) => guard().await,
             None => Ok(()),
@@ -89,16 +99,20 @@ pub async fn run(verb: &str, documents: &[Document], registry: &Registry, mode: 
     let graph = if mode.removes() { forward.reversed() } else { forward.clone() };
     let mut board = Board::new(documents, registry, &graph, &forward, mode);
     let slots = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+    registry.iter().for_each(|kind| kind.run_begins(mode == Mode::Plan));
+    let mut glimpses = Glimpses::new(mode, slots.clone());
     let mut tasks: JoinSet<(usize, Stepped, Duration)> = JoinSet::new();
     loop {
+        glimpses.take(&board);
         for (index, work) in board.ready() {
             settings.tell(Event::Started { id: work.id.clone() });
-            let (slots, settings) = (slots.clone(), settings.clone());
+            let (slots, settings, ahead) = (slots.clone(), settings.clone(), glimpses.of(index));
             tasks.spawn(async move {
+                let ahead = ahead.await;
                 let _slot = slots.acquire_owned().await;
                 let begun = Instant::now();
                 let subject = Subject { id: &work.id, meta: &work.meta, spec: &work.spec, kind: work.kind.as_ref() };
-                let stepped = step(&subject, mode, &settings).await;
+                let stepped = step(&subject, mode, &settings, ahead).await;
                 (index, stepped, begun.elapsed())
             });
         }
@@ -119,6 +133,7 @@ pub async fn run(verb: &str, documents: &[Document], registry: &Registry, mode: 
         receipt: Receipt {
             spec_digest: spec_digest(documents),
             calls: settings.tally.calls(),
+            lock: Calls::default(),
             millis: millis(started.elapsed()),
             finished_at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -147,6 +162,14 @@ pub async fn converge(documents: &[Document], registry: &Registry, settings: &Se
     report
 }
 
+/// Outputs that follow from documents alone: this one, and those it refers to. The documents must have passed `check`.
+pub fn predicted(documents: &[Document], registry: &Registry, id: &Id) -> Option<Outputs> {
+    let document = documents.iter().find(|document| document.id == *id)?;
+    let mut spec = document.spec.clone();
+    resolve(&mut spec, &|needed: &Id| predicted(documents, registry, needed));
+    Some(registry.get(&id.kind)?.predicted(&document.meta, &spec))
+}
+
 /// SHA-256 over every document's kind, metadata and spec, hex.
 pub fn spec_digest(documents: &[Document]) -> String {
     let mut digest = Sha256::new();
@@ -156,6 +179,59 @@ pub fn spec_digest(documents: &[Document]) -> String {
         digest.update(b"\n");
     }
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a plan fetches before it is each document's turn: all at once, as soon as no guard is left to ask.
+struct Glimpses {
+    waits: bool,
+    slots: Arc<Semaphore>,
+    tasks: JoinSet<()>,
+    facts: BTreeMap<usize, oneshot::Receiver<Ahead>>,
+}
+
+impl Glimpses {
+    fn new(mode: Mode, slots: Arc<Semaphore>) -> Self {
+        Glimpses { waits: mode == Mode::Plan, slots, tasks: JoinSet::new(), facts: BTreeMap::new() }
+    }
+
+    /// Starts all of them, once, when every guard has found what it asks for.
+    fn take(&mut self, board: &Board<'_>) {
+        if !self.waits || !board.guards_passed() {
+            return;
+        }
+        self.waits = false;
+        for (index, work) in board.not_started() {
+            let (slots, (told, facts)) = (self.slots.clone(), oneshot::channel());
+            self.facts.insert(index, facts);
+            self.tasks.spawn(async move {
+                let _slot = slots.acquire_owned().await;
+                // Whatever goes wrong here goes wrong again, and is told, when it is the document's turn.
+                if let Ok(found) = work.kind.ahead(&work.meta, &work.spec).await {
+                    let _ = told.send(found);
+                }
+            });
+        }
+    }
+
+    /// What was fetched for a document; nothing where nothing could be.
+    fn of(&mut self, index: usize) -> impl Future<Output = Ahead> + Send + use<> {
+        let facts = self.facts.remove(&index);
+        async move {
+            match facts {
+                Some(facts) => facts.await.unwrap_or_default(),
+                None => Ahead::nothing(),
+            }
+        }
+    }
+}
+
+/// What a look found that the change of a need may mend.
+fn as_it_stands(diff: &Diff) -> String {
+    let fields = diff.fields.iter().map(|field| match field.want.as_str() {
+        Some(work) if field.have.is_null() => work.to_owned(),
+        _ => format!("{} differs", field.path),
+    });
+    format!("as it stands: {}", fields.collect::<Vec<_>>().join("; "))
 }
 
 /// A document ready to be stepped.
@@ -229,19 +305,35 @@ impl<'a> Board<'a> {
     }
 
     fn start(&mut self, index: usize) -> Option<Ready> {
+        let ready = self.prepared(index)?;
+        *self.started.get_mut(index)? = true;
+        Some(ready)
+    }
+
+    /// A document with as many outputs in its references as are known by now.
+    fn prepared(&self, index: usize) -> Option<Ready> {
         let document = self.documents.get(index)?;
         let kind = self.registry.get(&document.id.kind)?.clone();
-        *self.started.get_mut(index)? = true;
         let mut spec = document.spec.clone();
         let known = |id: &Id| self.outputs.get(id).cloned().or_else(|| self.predicted(id));
         resolve(&mut spec, &known);
         Some(Ready { id: document.id.clone(), meta: document.meta.clone(), spec, kind })
     }
 
-    /// Outputs that follow from a document alone.
     fn predicted(&self, id: &Id) -> Option<Outputs> {
-        let document = self.documents.iter().find(|document| document.id == *id)?;
-        Some(self.registry.get(&id.kind)?.predicted(&document.meta, &document.spec))
+        predicted(self.documents, self.registry, id)
+    }
+
+    /// Whether every document that guards the others is as wished.
+    fn guards_passed(&self) -> bool {
+        let guards = |document: &Document| self.registry.get(&document.id.kind).is_some_and(|kind| kind.guards(&document.spec));
+        let passed = |line: &Option<Line>| line.as_ref().is_some_and(|line| line.fate == Fate::InSync);
+        self.documents.iter().zip(&self.lines).all(|(document, line)| !guards(document) || passed(line))
+    }
+
+    fn not_started(&self) -> Vec<(usize, Ready)> {
+        let open = (0..self.documents.len()).filter(|index| !self.started.get(*index).copied().unwrap_or(true));
+        open.filter_map(|index| Some((index, self.prepared(index)?))).collect()
     }
 
     fn block(&mut self, index: usize, by: Id) {
@@ -263,19 +355,22 @@ impl<'a> Board<'a> {
 
     fn finish(&mut self, index: usize, stepped: Stepped, elapsed: Duration, settings: &Settings) {
         let Some(document) = self.documents.get(index) else { return };
-        let fate = match (self.mode, stepped.fate) {
-            (Mode::Plan, Fate::InSync) => match self.followed(index) {
-                Some(after) => Fate::Later { after },
-                None => Fate::InSync,
-            },
-            (_, fate) => fate,
+        // What is in sync may be due after its need has changed, and what differs may be what the need's change mends.
+        let follows = match (self.mode, &stepped.fate) {
+            (Mode::Plan, Fate::InSync | Fate::WouldUpdate { .. }) => self.followed(index),
+            _ => None,
+        };
+        let (fate, note) = match (follows, stepped.fate) {
+            (Some(after), Fate::WouldUpdate { diff }) => (Fate::Later { after }, Some(as_it_stands(&diff))),
+            (Some(after), _) => (Fate::Later { after }, stepped.note),
+            (None, fate) => (fate, stepped.note),
         };
         self.outputs.insert(document.id.clone(), stepped.outputs.clone());
         let line = Line {
             id: document.id.clone(),
             place: document.place.to_string(),
             fate,
-            note: stepped.note,
+            note,
             ignored: stepped.ignored,
             outputs: stepped.outputs,
             millis: millis(elapsed),

@@ -144,6 +144,50 @@ async fn what_follows_a_change_is_told_by_plan() {
 }
 
 #[tokio::test]
+async fn a_plan_looks_at_everything_at_once_and_at_each_thing_once() {
+    let (world, documents) = (World::default(), documents(CHAIN));
+    apply(&world, &documents).await;
+    (world.state().looks, world.state().most_at_once) = (Vec::new(), 0);
+    let report = plan(&world, &documents).await;
+    assert!(!report.has_changes(), "{:?}", fates(&report));
+    let mut looks = world.state().looks.clone();
+    looks.sort();
+    assert_eq!(looks, ["a", "alone", "b", "c"], "a reference needs no second look");
+    assert_eq!(world.state().most_at_once, 4, "the chain is compared in its order, but looked at in one go");
+}
+
+#[tokio::test]
+async fn a_look_that_fails_ahead_is_made_again_in_its_turn() {
+    let (world, documents) = (World::default(), documents(CHAIN));
+    apply(&world, &documents).await;
+    world.state().flaky.insert("b".into(), 1);
+    assert!(fates(&plan(&world, &documents).await).iter().all(|(_, fate)| fate == "InSync"));
+}
+
+#[tokio::test]
+async fn a_guard_is_asked_before_anything_is_looked_at() {
+    for (guard, looked_at) in [("yes", 4), ("no", 0)] {
+        let (world, mut documents) = (World::default(), documents(CHAIN));
+        documents[0].spec = serde_json::json!({"guard": guard});
+        plan(&world, &documents).await;
+        assert_eq!(world.state().looks.len(), looked_at, "{guard}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_change_of_a_need_may_mend_is_told_with_it() {
+    let (world, documents) = (World::default(), documents(CHAIN));
+    apply(&world, &documents).await;
+    for name in ["a", "b"] {
+        world.state().things.get_mut(name).expect(name).size = Some(7);
+    }
+    let report = plan(&world, &documents).await;
+    assert_eq!(of(&report, "b"), "after Thing/a");
+    let line = report.lines.iter().find(|line| line.id.name == "b").expect("b");
+    assert_eq!(line.note.as_deref(), Some("as it stands: /size differs"));
+}
+
+#[tokio::test]
 async fn slots_are_bounded() {
     let text: String = (0..40).map(|index| format!("---\nkind: Thing\nmetadata: {{name: t{index}}}\nspec: {{size: 1}}\n")).collect();
     let (world, documents) = (World::default(), documents(text.trim_start_matches("---\n")));

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::ahead::Ahead;
 use crate::diff::Diff;
 use crate::event::Event;
 use crate::failure::{Class, Failure};
@@ -91,11 +92,14 @@ struct Memory {
     settling_since: Option<Instant>,
 }
 
-/// Takes one document as far as the mode allows.
-pub async fn step(subject: &Subject<'_>, mode: Mode, settings: &Settings) -> Stepped {
+/// Takes one document as far as the mode allows. The first look uses what was fetched ahead.
+pub async fn step(subject: &Subject<'_>, mode: Mode, settings: &Settings, mut ahead: Ahead) -> Stepped {
     let mut memory = Memory { started: Instant::now(), failures: 0, failing_since: None, looks: 0, written: None, settling_since: None };
     loop {
-        let sight = match subject.kind.look(subject.meta, subject.spec, settings.today).await {
+        if mode.writes() && memory.written.is_none() && settings.stop.asked() {
+            return Stepped::failed(&crate::stop::stopped());
+        }
+        let sight = match subject.kind.look_from(subject.meta, subject.spec, settings.today, std::mem::take(&mut ahead)).await {
             Ok(sight) => sight,
             Err(failure) => match bear(subject, mode, settings, &mut memory, failure).await {
                 Some(stepped) => return stepped,
@@ -105,6 +109,7 @@ pub async fn step(subject: &Subject<'_>, mode: Mode, settings: &Settings) -> Ste
         memory.looks += 1;
         match decide(&sight, mode) {
             Decision::Done => return done(sight, mode, memory.written),
+            _ if mode.writes() && settings.stop.asked() => return Stepped::failed(&crate::stop::stopped()),
             Decision::Pause(why) if mode == Mode::Plan => return seen(sight, Fate::Settling { why }),
             Decision::Pause(why) => {
                 if let Some(stepped) = pause(subject, settings, &mut memory, why, &sight).await {

@@ -19,6 +19,11 @@ pub struct Calls {
 }
 
 impl Calls {
+    /// Whether no call was made.
+    pub fn is_empty(&self) -> bool {
+        self.reads.is_empty() && self.writes.is_empty()
+    }
+
     /// Number of looking calls.
     pub fn read_count(&self) -> u64 {
         self.reads.values().sum()

@@ -28,6 +28,8 @@ pub struct State {
     pub deaf: BTreeSet<String>,
     /// Things that are on their way for so many looks.
     pub settling: BTreeMap<String, u32>,
+    /// Looks made, in order.
+    pub looks: Vec<String>,
     /// Most things in hand at once, ever.
     pub most_at_once: usize,
     in_hand: usize,
@@ -81,11 +83,13 @@ impl Kind for Thing {
     const NAME: &'static str = "Thing";
     const ABOUT: &'static str = "A thing in memory.";
     const FOLLOWS: &'static [&'static str] = &["Thing"];
+    const LOOKS_ALONE: bool = true;
     type Spec = ThingSpec;
 
     async fn observe(&self, meta: &Meta, _: &ThingSpec) -> Outcome<Option<Observed<ThingSpec>>> {
         {
             let mut state = self.world.state();
+            state.looks.push(meta.name.clone());
             state.in_hand += 1;
             state.most_at_once = state.most_at_once.max(state.in_hand);
         }
@@ -143,8 +147,16 @@ impl Kind for StackThing {
     const ABOUT: &'static str = "The stack.";
     type Spec = BTreeMap<String, String>;
 
+    fn guards(&self, spec: &Self::Spec) -> bool {
+        spec.contains_key("guard")
+    }
+
+    /// The guard `no` lets nobody pass.
     async fn observe(&self, _: &Meta, want: &Self::Spec) -> Outcome<Option<Observed<Self::Spec>>> {
-        Ok(Some(Observed::new(want.clone())))
+        match want.get("guard").map(String::as_str) {
+            Some("no") => Err(Failure::rejected("pass the guard")),
+            _ => Ok(Some(Observed::new(want.clone()))),
+        }
     }
 
     async fn apply(&self, _: &Meta, _: &Self::Spec, _: &Change) -> Outcome<()> {

@@ -1,13 +1,16 @@
-//! Collection: the dataset in MongoDB, by station and day, with its indexes.
+//! Collection: the dataset in MongoDB, by station and day, with its indexes; or what the last verified backup held.
+
+mod refill;
 
 use std::sync::Arc;
 
 use meteoctl_data::digest::TimestampType;
-use meteoctl_data::import::{self, Foreign, ImportSpec, ImportState, IndexSpec};
+use meteoctl_data::import::{self, Foreign, ImportOutcome, ImportSpec, ImportState, IndexSpec};
 use meteoctl_data::manifest::DatasetManifest;
 use meteoctl_data::mongo::Server;
 use meteoctl_data::store::SharedStore;
 use meteoctl_data::transform::read_manifest;
+use meteoctl_engine::ahead::Ahead;
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, expect_kind};
 use meteoctl_engine::reference::{Id, Link};
@@ -15,11 +18,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::refill::RestoreFrom;
+pub(crate) use self::refill::progress_of;
 use crate::context::{JobContext, database, fault};
-use crate::s3_store::S3Store;
 use crate::server::{Connection, ServerRef};
 
-/// Keeps a collection equal to a dataset.
+/// Keeps a collection equal to a dataset, or refilled from backups.
 pub struct CollectionKind {
     pub(crate) context: Arc<JobContext>,
 }
@@ -33,7 +37,7 @@ pub struct CollectionSpec {
     /// Secret with `username` and `password`; not used with a URI from the environment, which carries its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Link>,
-    /// PEM file with the certificate authorities to trust; switches TLS on.
+    /// PEM file with the certificate authorities to trust, relative to this document's file; switches TLS on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_ca_file: Option<String>,
     /// Database name.
@@ -41,7 +45,12 @@ pub struct CollectionSpec {
     /// Collection name.
     pub collection: String,
     /// The dataset it is kept equal to.
-    pub dataset: Link,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Link>,
+    /// In place of a dataset that is gone for good: where the last verified backup is taken from whenever the
+    /// collection is not there or empty. What it holds otherwise is left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_from: Option<RestoreFrom>,
     /// What must be fine before anything is written, for example `{ref: QualityReport/weather}`.
     #[serde(default)]
     pub requires: Vec<Link>,
@@ -57,6 +66,13 @@ pub struct CollectionSpec {
 }
 
 impl CollectionSpec {
+    /// What leads to the server.
+    pub fn connection(&self, context: &JobContext, meta: &Meta) -> Outcome<Connection> {
+        // An absolute path stays what it is.
+        let authorities = self.tls_ca_file.as_ref().map(|file| meta.folder.join(file).to_string_lossy().into_owned());
+        Connection::of(context, &self.server, self.credentials.as_ref(), authorities)
+    }
+
     fn import(&self) -> ImportSpec {
         ImportSpec {
             timestamp_type: self.timestamp_type,
@@ -75,22 +91,54 @@ struct Sides {
 }
 
 impl CollectionKind {
-    async fn sides(&self, want: &CollectionSpec) -> Outcome<Sides> {
-        let output = want.dataset.output("output")?;
-        let store: SharedStore = Arc::new(S3Store::new(self.context.aws.clone(), want.dataset.output("bucket")?));
+    async fn sides(&self, meta: &Meta, want: &CollectionSpec, dataset: &Link) -> Outcome<Sides> {
+        let output = dataset.output("output")?;
+        let store: SharedStore = self.context.bucket(dataset.output("bucket")?);
         let manifest = match read_manifest(store.as_ref(), &output).await.map_err(fault)? {
             Some(manifest) => manifest,
             None => {
-                return Err(want
-                    .dataset
-                    .target()
-                    .map_or_else(|| Failure::rejected(format!("read the manifest of {output}")), Failure::pending));
+                return Err(dataset.target().map_or_else(|| Failure::rejected(format!("read the manifest of {output}")), Failure::pending));
             }
         };
-        let server =
-            Connection::of(&self.context, &want.server, want.credentials.as_ref(), want.tls_ca_file.clone())?.open(&self.context).await?;
+        let server = want.connection(&self.context, meta)?.open(&self.context).await?;
         Ok(Sides { server, store, manifest })
     }
+
+    /// Writes the station-days that differ, and tells the figures.
+    async fn import(&self, meta: &Meta, want: &CollectionSpec, dataset: &Link) -> Outcome<()> {
+        let id = Id::new(Self::NAME, &meta.name);
+        let sides = self.sides(meta, want, dataset).await?;
+        let spec = want.import();
+        // The state may have moved since the look; it is cheap to look again and never wrong.
+        let state = import::look(&sides.server, &spec, &sides.manifest, self.context.deep).await.map_err(database)?;
+        let told = |progress: import::Progress| match progress {
+            import::Progress::Loading { read, total, .. } => self.context.progress(&id, "import", read, Some(total), "bytes"),
+            import::Progress::Indexing => self.context.progress(&id, "build indexes", 0, None, "indexes"),
+            import::Progress::Checking => self.context.progress(&id, "check", 0, None, "documents"),
+        };
+        let done = import::run(&sides.server, &spec, sides.store.as_ref(), &sides.manifest, &state, &told).await.map_err(database)?;
+        self.context.notice(&id, figures(&done));
+        Ok(())
+    }
+}
+
+/// What stands on the console after an import.
+fn figures(done: &ImportOutcome) -> String {
+    let sources: Vec<String> = done.sources.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    format!(
+        "documents in file {}, in database {} ({}): inserted {}, replaced {}, removed {}, unchanged {}; duplicates {}, without temperature {}, humidity {}, pressure {}",
+        done.documents_in_file,
+        done.documents_in_database,
+        sources.join(", "),
+        done.inserted,
+        done.replaced,
+        done.removed,
+        done.unchanged,
+        done.duplicates,
+        done.missing_temperature,
+        done.missing_humidity,
+        done.missing_pressure
+    )
 }
 
 fn observed(want: &CollectionSpec, state: &ImportState) -> Observed<CollectionSpec> {
@@ -115,7 +163,20 @@ impl Kind for CollectionKind {
     type Spec = CollectionSpec;
 
     fn check(&self, _: &Meta, spec: &CollectionSpec) -> Vec<Fault> {
-        let mut faults: Vec<Fault> = expect_kind("/dataset", &spec.dataset, &["Dataset"]).into_iter().collect();
+        let mut faults: Vec<Fault> =
+            spec.dataset.as_ref().and_then(|link| expect_kind("/dataset", link, &["Dataset"])).into_iter().collect();
+        match (&spec.dataset, &spec.restore_from) {
+            (None, None) => faults.push(
+                Fault::wrong("", "nothing says what it is to hold")
+                    .hint("write `dataset: {ref: Dataset/name}`, or `restoreFrom` where the dataset is gone and a backup is left"),
+            ),
+            (Some(_), Some(_)) => faults.push(
+                Fault::wrong("/restoreFrom", "the collection cannot follow a dataset and a backup at once")
+                    .hint("keep `dataset` while there is one; `meteoctl restore latest --replace` brings a backup back once"),
+            ),
+            _ => {}
+        }
+        faults.extend(spec.restore_from.iter().flat_map(RestoreFrom::check));
         if let ServerRef::Service(link) = &spec.server {
             faults.extend(expect_kind("/server", link, &["Service"]));
         }
@@ -128,52 +189,58 @@ impl Kind for CollectionKind {
         place.as_object().cloned().unwrap_or_default()
     }
 
+    /// The manifest and the login need no task that runs: a plan has them when its endpoint is known.
+    async fn ahead(&self, _: &Meta, want: &CollectionSpec) -> Outcome<Ahead> {
+        let manifest = async {
+            let Some(dataset) = &want.dataset else { return Ok(()) };
+            let store = self.context.bucket(dataset.output("bucket")?);
+            read_manifest(store.as_ref(), &dataset.output("output")?).await.map_err(fault).map(drop)
+        };
+        let given = self.context.mongodb_uri.is_some() || matches!(want.server, ServerRef::FromEnv(_));
+        let login = async {
+            match want.credentials.as_ref().filter(|_| !given) {
+                Some(secret) => self.context.login(&secret.output("name")?).await.map(drop),
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(manifest, login)?;
+        Ok(Ahead::nothing())
+    }
+
     async fn observe(&self, meta: &Meta, want: &CollectionSpec) -> Outcome<Option<Observed<CollectionSpec>>> {
-        let connection = Connection::of(&self.context, &want.server, want.credentials.as_ref(), want.tls_ca_file.clone())?;
-        let sides = self.sides(want).await?;
-        let state = import::look(&sides.server, &want.import(), &sides.manifest, self.context.deep).await.map_err(database)?;
-        if !state.exists && sides.manifest.documents > 0 {
-            return Ok(None);
-        }
-        let mut seen = observed(want, &state).output("connection", serde_json::to_value(&connection).unwrap_or_default());
-        let place = want.dataset.output("bucket").unwrap_or_default();
-        seen = seen.output("bucket", place).output("manifestDigest", sides.manifest.sha256.clone());
-        if self.context.forced.wants(&Id::new(Self::NAME, &meta.name)) {
-            seen = seen.work("/run", "asked for");
-        }
-        Ok(Some(seen))
+        let connection = want.connection(&self.context, meta)?;
+        let told = serde_json::to_value(&connection).unwrap_or_default();
+        let seen = match (&want.dataset, &want.restore_from) {
+            (Some(dataset), _) => {
+                let sides = self.sides(meta, want, dataset).await?;
+                let state = import::look(&sides.server, &want.import(), &sides.manifest, self.context.deep).await.map_err(database)?;
+                if !state.exists && sides.manifest.documents > 0 {
+                    return Ok(None);
+                }
+                observed(want, &state)
+                    .output("bucket", dataset.output("bucket").unwrap_or_default())
+                    .output("manifestDigest", sides.manifest.sha256.clone())
+            }
+            (None, Some(from)) => refill::look(&self.context, &connection.open(&self.context).await?, want, from).await?,
+            (None, None) => {
+                return Err(Failure::rejected(format!("look at {}/{}", Self::NAME, meta.name)).because("nothing says what it is to hold"));
+            }
+        };
+        let seen = seen.output("connection", told);
+        let asked = self.context.forced.wants(&Id::new(Self::NAME, &meta.name));
+        Ok(Some(if asked { seen.work("/run", "asked for") } else { seen }))
     }
 
     async fn apply(&self, meta: &Meta, want: &CollectionSpec, _: &Change) -> Outcome<()> {
         let id = Id::new(Self::NAME, &meta.name);
-        let sides = self.sides(want).await?;
-        let spec = want.import();
-        // The state may have moved since the look; it is cheap to look again and never wrong.
-        let state = import::look(&sides.server, &spec, &sides.manifest, self.context.deep).await.map_err(database)?;
-        let told = |progress: import::Progress| match progress {
-            import::Progress::Loading { read, total, .. } => self.context.progress(&id, "import", read, Some(total), "bytes"),
-            import::Progress::Indexing => self.context.progress(&id, "build indexes", 0, None, "indexes"),
-            import::Progress::Checking => self.context.progress(&id, "check", 0, None, "documents"),
-        };
-        let done = import::run(&sides.server, &spec, sides.store.as_ref(), &sides.manifest, &state, &told).await.map_err(database)?;
-        let sources: Vec<String> = done.sources.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        self.context.notice(
-            &id,
-            format!(
-                "documents in file {}, in database {} ({}): inserted {}, replaced {}, removed {}, unchanged {}; duplicates {}, without temperature {}, humidity {}, pressure {}",
-                done.documents_in_file,
-                done.documents_in_database,
-                sources.join(", "),
-                done.inserted,
-                done.replaced,
-                done.removed,
-                done.unchanged,
-                done.duplicates,
-                done.missing_temperature,
-                done.missing_humidity,
-                done.missing_pressure
-            ),
-        );
+        match (&want.dataset, &want.restore_from) {
+            (Some(dataset), _) => self.import(meta, want, dataset).await?,
+            (None, Some(from)) => {
+                let server = want.connection(&self.context, meta)?.open(&self.context).await?;
+                refill::run(&self.context, &id, &server, want, from).await?;
+            }
+            (None, None) => {}
+        }
         self.context.forced.done(&id);
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use meteoctl_aws::client::Aws;
+use meteoctl_aws::kinds::secret::{Login, login};
 use meteoctl_data::fault::Fault;
 use meteoctl_data::mongo::DatabaseError;
 use meteoctl_data::store::{SharedStore, StoreError};
@@ -11,6 +12,7 @@ use meteoctl_engine::event::{Event, Listener};
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::reference::{Id, Link};
 
+use crate::recall::Recall;
 use crate::s3_store::S3Store;
 
 /// Everything the jobs share within a run.
@@ -27,12 +29,26 @@ pub struct JobContext {
     pub deep: bool,
     /// Jobs that are to be done although nothing is due.
     pub forced: Forced,
+    /// What the plan that goes on has read.
+    pub recall: Recall,
+    /// Whether datasets take along the rejects that a person mended.
+    pub replay: bool,
 }
 
 impl JobContext {
     /// The bucket behind a link as a store.
     pub fn store(&self, bucket: &Link) -> Outcome<SharedStore> {
-        Ok(Arc::new(S3Store::new(self.aws.clone(), bucket.output("name")?)))
+        Ok(self.bucket(bucket.output("name")?))
+    }
+
+    /// The bucket of this name as a store. During a plan it asks for nothing twice.
+    pub fn bucket(&self, name: String) -> SharedStore {
+        Arc::new(self.recall.over(S3Store::new(self.aws.clone(), name)))
+    }
+
+    /// User name and password in a secret, by its name or ARN.
+    pub async fn login(&self, secret: &str) -> Outcome<Login> {
+        self.recall.login(secret, login(&self.aws, secret)).await
     }
 
     /// Tells how far a document's work is.

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use meteoctl_data::manifest::DatasetManifest;
 use meteoctl_data::read::UnknownFields;
+use meteoctl_data::rejects;
+use meteoctl_data::store::Store;
 use meteoctl_data::transform::{self, Duplicates, MissingFill, SourceSpec, Standing, TransformSpec};
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, expect_kind};
 use meteoctl_engine::reference::{Id, Link};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::context::{JobContext, fault};
 
@@ -36,7 +40,7 @@ pub struct DatasetSpec {
     /// What becomes of several readings of one station and instant: `last` (the default) or `keep`.
     #[serde(default)]
     pub duplicates: Duplicates,
-    /// What becomes of fields outside the contract.
+    /// What becomes of fields nobody knows: `keep` (the default) puts them into the documents' `extra` and warns, `reject` refuses their rows.
     #[serde(default)]
     pub unknown_fields: UnknownFields,
     /// Whether a dataset without any document is fine.
@@ -63,10 +67,27 @@ fn source(link: &Link) -> Outcome<SourceSpec> {
     serde_json::from_value(link.value("source")?).map_err(|error| Failure::rejected("read what a source tells its dataset").because(error))
 }
 
+/// A dataset in one line.
+fn note(manifest: &DatasetManifest) -> String {
+    let rejects = manifest.ledger.rejected_rows + manifest.ledger.rejected_values;
+    let unknown = match manifest.unknown_fields.len() {
+        0 => String::new(),
+        some => format!(", {some} unknown fields kept"),
+    };
+    format!("{} documents, {rejects} rejects{unknown}", manifest.documents)
+}
+
+/// A source's station and its time zone, where it declares both.
+fn zone(source: &SourceSpec) -> Option<(String, Value)> {
+    let station = source.station.as_ref()?.get("station_id")?.as_str()?;
+    Some((station.to_owned(), source.timezone.clone()?.into()))
+}
+
 impl Kind for DatasetKind {
     const NAME: &'static str = "Dataset";
     const ABOUT: &'static str = "Transforms raw records into one file of canonical documents, with rejects, ledger and manifest.";
     const FOLLOWS: &'static [&'static str] = &["Source"];
+    const LOOKS_ALONE: bool = true;
     type Spec = DatasetSpec;
 
     fn check(&self, _: &Meta, spec: &DatasetSpec) -> Vec<Fault> {
@@ -83,7 +104,12 @@ impl Kind for DatasetKind {
     }
 
     fn predicted(&self, _: &Meta, spec: &DatasetSpec) -> Outputs {
-        Outputs::from_iter([("output".to_owned(), spec.output.clone().into())])
+        let bucket = spec.bucket.output("name").ok().map(|name| ("bucket".to_owned(), name.into()));
+        // What the sources say of their clocks, for whoever judges the dataset; unknown while they are not resolved.
+        let sources = spec.sources.iter().filter_map(|link| source(link).ok());
+        let zones: serde_json::Map<String, Value> = sources.filter_map(|source| zone(&source)).collect();
+        let rest = [("output".to_owned(), spec.output.clone().into()), ("timezones".to_owned(), zones.into())];
+        Outputs::from_iter(bucket.into_iter().chain(rest))
     }
 
     async fn observe(&self, meta: &Meta, want: &DatasetSpec) -> Outcome<Option<Observed<DatasetSpec>>> {
@@ -92,14 +118,9 @@ impl Kind for DatasetKind {
         let seen = match transform::look(target.as_ref(), &want.transform()?).await.map_err(fault)? {
             Standing::Absent => return Ok(None),
             Standing::Stale { why } => seen.work("/output", why),
-            Standing::Current(manifest) => seen
-                .note(format!(
-                    "{} documents, {} rejects",
-                    manifest.documents,
-                    manifest.ledger.rejected_rows + manifest.ledger.rejected_values
-                ))
-                .output("documents", manifest.documents)
-                .output("sha256", manifest.sha256.clone()),
+            Standing::Current(manifest) => {
+                seen.note(note(&manifest)).output("documents", manifest.documents).output("sha256", manifest.sha256.clone())
+            }
         };
         let asked = self.context.forced.wants(&Id::new(Self::NAME, &meta.name));
         Ok(Some(if asked { seen.work("/run", "asked for") } else { seen }))
@@ -111,7 +132,14 @@ impl Kind for DatasetKind {
         let told = |progress: transform::Progress| {
             self.context.progress(&id, "transform", progress.bytes_done, Some(progress.bytes_total), "bytes")
         };
-        let manifest = transform::run(&target, &want.transform()?, &told).await.map_err(fault)?;
+        let spec = want.transform()?;
+        let manifest = if self.context.replay {
+            transform::replay(&target, &spec, &told).await
+        } else {
+            unedited(target.as_ref(), &spec).await?;
+            transform::run(&target, &spec, &told).await
+        };
+        let manifest = manifest.map_err(fault)?;
         let ledger = manifest.ledger;
         self.context.notice(
             &id,
@@ -125,7 +153,81 @@ impl Kind for DatasetKind {
                 ledger.blank_lines
             ),
         );
+        warnings(&manifest, &spec).into_iter().for_each(|warning| self.context.notice(&id, warning));
         self.context.forced.done(&id);
         Ok(())
+    }
+}
+
+/// Refuses to write over rejects that a person mended: only a replay takes them.
+async fn unedited(target: &dyn Store, spec: &TransformSpec) -> Outcome<()> {
+    let key = spec.rejects_key();
+    if !rejects::edited(target, &key).await.map_err(fault)? {
+        return Ok(());
+    }
+    Err(Failure::rejected(format!("make {} anew", spec.output))
+        .because(Failure::rejected(format!("{key} was edited since it was written, and its mended lines would be lost")))
+        .hint("take them along with `meteoctl run transform --replay`, or remove that file"))
+}
+
+/// `1 row`, `2 rows`.
+fn counted(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What somebody should look at although the dataset was made.
+fn warnings(manifest: &DatasetManifest, spec: &TransformSpec) -> Vec<String> {
+    let (rows, values) = (manifest.ledger.rejected_rows, manifest.ledger.rejected_values);
+    let rejected = (rows + values > 0).then(|| {
+        format!(
+            "warning: {} and {} could not be read; they are in {}: mend `raw` there and take them with `meteoctl run transform --replay`",
+            counted(rows, "row"),
+            counted(values, "value"),
+            spec.rejects_key()
+        )
+    });
+    let names: Vec<String> = manifest.unknown_fields.iter().map(|(name, count)| format!("`{name}` ({})", counted(*count, "row"))).collect();
+    let unknown = (!names.is_empty()).then(|| {
+        format!(
+            "warning: the source brings fields nobody knows, kept in `extra`: {}; unknownFields: reject refuses such rows",
+            names.join(", ")
+        )
+    });
+    rejected.into_iter().chain(unknown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stations_bring_their_time_zones() {
+        let source = |station: serde_json::Value| -> SourceSpec {
+            serde_json::from_value(serde_json::json!({"name": "a", "raw": "raw/", "timezone": "Europe/Paris", "station": station})).unwrap()
+        };
+        assert_eq!(zone(&source(serde_json::json!({"station_id": "A"}))), Some(("A".to_owned(), "Europe/Paris".into())));
+        assert_eq!(zone(&source(serde_json::Value::Null)), None);
+    }
+
+    #[test]
+    fn what_was_rejected_or_is_new_is_told_with_what_to_do() {
+        let manifest: DatasetManifest = serde_json::from_value(serde_json::json!({
+            "version": 1, "inputsDigest": "", "inputs": {}, "output": "out/data.json", "bytes": 0, "sha256": "", "documents": 5, "sources": {},
+            "ledger": {"rows_read": 7, "documents": 5, "superseded_identical": 0, "superseded_differing": 0, "rejected_rows": 2, "null_rows": 0, "blank_lines": 0, "rejected_values": 1},
+            "unknownFields": {"PM2.5": 4, "Battery": 1}, "stationDays": {}
+        }))
+        .unwrap();
+        let spec: TransformSpec = serde_json::from_value(serde_json::json!({"sources": [], "output": "out/data.json"})).unwrap();
+        let told = warnings(&manifest, &spec);
+        assert_eq!(
+            told[0],
+            "warning: 2 rows and 1 value could not be read; they are in out/rejects.jsonl: mend `raw` there and take them with `meteoctl run transform --replay`"
+        );
+        assert_eq!(
+            told[1],
+            "warning: the source brings fields nobody knows, kept in `extra`: `Battery` (1 row), `PM2.5` (4 rows); unknownFields: reject refuses such rows"
+        );
+        let clean = DatasetManifest { ledger: Default::default(), unknown_fields: Default::default(), ..manifest };
+        assert!(warnings(&clean, &spec).is_empty());
     }
 }

@@ -3,12 +3,16 @@
 //! Must not know: the command line, the environment, how things are shown. Each job looks at what lies in the
 //! bucket or the database, tells what is due, and does it through `meteoctl-data`; nothing is remembered here.
 
+pub mod actions;
 mod backup;
 mod collection;
 mod context;
 mod dataset;
 mod latency;
+pub mod lock;
 mod quality;
+mod recall;
+pub mod removal;
 pub mod restore;
 pub mod s3_store;
 mod server;
@@ -19,6 +23,7 @@ use std::sync::Arc;
 use meteoctl_engine::kind::AnyKind;
 
 pub use context::{Forced, JobContext};
+pub use recall::Recall;
 pub use server::probe;
 
 /// All job kinds over one context.

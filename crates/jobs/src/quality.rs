@@ -13,7 +13,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{JobContext, fault};
-use crate::s3_store::S3Store;
 
 /// Exit code of a gate that does not pass.
 const GATE: u8 = 5;
@@ -29,24 +28,23 @@ pub struct QualityKind {
 pub struct ReportSpec {
     /// The dataset judged.
     pub dataset: Link,
-    /// Key of the report, beside the dataset's bucket; the HTML page, JUnit file and flags lie beside it.
+    /// Key of the report in the dataset's bucket. Beside it lie a page for people (`.html`), a file for CI (`.junit.xml`) and
+    /// every suspect or failed value (`.flags.jsonl`).
     pub output: String,
     /// The gate: what stops the import.
     #[serde(default)]
     pub fail: Limits,
-    /// IANA time zones by station id, for the hours that are lived twice.
+    /// IANA time zones by station id, for the hours that are lived twice. What the dataset's sources declare is known already.
     #[serde(default)]
     pub timezones: BTreeMap<String, String>,
 }
 
 impl ReportSpec {
     fn wish(&self) -> Outcome<Wish> {
-        Ok(Wish {
-            dataset: self.dataset.output("output")?,
-            output: self.output.clone(),
-            fail: self.fail.clone(),
-            timezones: self.timezones.clone(),
-        })
+        let declared = self.dataset.value("timezones").ok().and_then(|zones| serde_json::from_value(zones).ok());
+        let mut timezones: BTreeMap<String, String> = declared.unwrap_or_default();
+        timezones.extend(self.timezones.clone());
+        Ok(Wish { dataset: self.dataset.output("output")?, output: self.output.clone(), fail: self.fail.clone(), timezones })
     }
 }
 
@@ -64,7 +62,7 @@ fn told(report: &QualityReport) -> String {
 
 impl QualityKind {
     fn store(&self, want: &ReportSpec) -> Outcome<SharedStore> {
-        Ok(Arc::new(S3Store::new(self.context.aws.clone(), want.dataset.output("bucket")?)))
+        Ok(self.context.bucket(want.dataset.output("bucket")?))
     }
 }
 
@@ -72,6 +70,7 @@ impl Kind for QualityKind {
     const NAME: &'static str = "QualityReport";
     const ABOUT: &'static str = "Judges a dataset by meteorological tests and holds it to limits before it is imported.";
     const FOLLOWS: &'static [&'static str] = &["Dataset"];
+    const LOOKS_ALONE: bool = true;
     type Spec = ReportSpec;
 
     fn check(&self, _: &Meta, spec: &ReportSpec) -> Vec<Fault> {
@@ -83,14 +82,15 @@ impl Kind for QualityKind {
     async fn observe(&self, meta: &Meta, want: &ReportSpec) -> Outcome<Option<Observed<ReportSpec>>> {
         let store = self.store(want)?;
         let asked = self.context.forced.wants(&Id::new(Self::NAME, &meta.name));
-        let seen = Observed::new(want.clone());
-        let seen = match quality::look(store.as_ref(), &want.wish()?).await.map_err(fault)? {
+        let wish = want.wish()?;
+        let seen = Observed::new(want.clone()).output("page", wish.page_key()).output("junit", wish.junit_key());
+        let seen = match quality::look(store.as_ref(), &wish).await.map_err(fault)? {
             Standing::Absent => return Ok(None),
             Standing::Stale { why } => seen.work("/output", why),
             Standing::Current(report) if report.gate.verdict == Verdict::Fail && !asked => {
                 return Err(Failure::rejected(format!("pass the quality gate of QualityReport/{}", meta.name))
                     .because(Failure::rejected(report.gate.reasons.join("; ")))
-                    .hint(format!("read {}; mend the source or, if it must be, move the limits under `fail`", want.wish()?.page_key()))
+                    .hint(format!("read {}; mend the source or, if it must be, move the limits under `fail`", wish.page_key()))
                     .exit(GATE));
             }
             Standing::Current(report) => seen.note(told(&report)),
@@ -101,8 +101,20 @@ impl Kind for QualityKind {
     async fn apply(&self, meta: &Meta, want: &ReportSpec, _: &Change) -> Outcome<()> {
         let id = Id::new(Self::NAME, &meta.name);
         self.context.progress(&id, "judge", 0, None, "documents");
-        let report = quality::run(&self.store(want)?, &want.wish()?, Utc::now()).await.map_err(fault)?;
-        self.context.notice(&id, told(&report));
+        let wish = want.wish()?;
+        let report = quality::run(&self.store(want)?, &wish, Utc::now()).await.map_err(fault)?;
+        self.context.notice(&id, format!("{}; see {}", told(&report), wish.page_key()));
+        // What the dataset warned of already is not repeated here.
+        if let Some(first) = report.findings.first() {
+            let text = match report.findings.len() {
+                1 => format!("warning: suspect from {} to {}: {}: {}", first.from, first.until, first.station, first.evidence),
+                some => format!(
+                    "warning: {some} stretches of time are suspect, the first at {} from {}: {}",
+                    first.station, first.from, first.evidence
+                ),
+            };
+            self.context.notice(&id, text);
+        }
         self.context.forced.done(&id);
         Ok(())
     }

@@ -1,17 +1,24 @@
 //! Restore: a backup back into a database, checked first.
+//!
+//! It needs the server and the archive, nothing else: on the day it is needed the dataset, the sources and the
+//! collection itself may all be gone.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use meteoctl_data::restore::{self, Progress, RestoreSpec};
+use meteoctl_data::backup;
+use meteoctl_data::restore::{self, RestoreSpec};
 use meteoctl_data::store::{Folder, SharedStore};
 use meteoctl_engine::failure::{Failure, Outcome};
+use meteoctl_engine::kind::Meta;
 use meteoctl_engine::reference::{Id, Outputs};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::backup::BackupSpec;
+use crate::collection::{CollectionSpec, progress_of};
 use crate::context::{JobContext, database};
 use crate::s3_store::S3Store;
-use crate::server::Connection;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -26,46 +33,53 @@ pub struct Request {
     pub replace: bool,
     /// Check everything, write nothing.
     pub dry_run: bool,
+    /// Folder of the Collection's file; a relative path in it starts there.
+    pub folder: std::path::PathBuf,
 }
 
-/// Restores onto the server of a Collection (its outputs); `backup` are the outputs of the Backup document, for `latest`.
+/// Restores onto the server of a Collection. `collection` and `backup` are the specs of the documents, with the outputs
+/// of what they refer to as far as they are known; the Backup serves `latest` and knows the key of sealed archives.
 ///
 /// # Errors
 /// An archive that is not there or does not verify, a target that holds documents without `replace`, the server's refusals.
 pub async fn run(context: &JobContext, collection: &Outputs, backup: Option<&Outputs>, request: &Request) -> Outcome<Value> {
-    let (store, key) = locate(context, backup, &request.backup)?;
-    let server = Connection::from_outputs(collection)?.open(context).await?;
+    let backup: Option<BackupSpec> = backup.map(read).transpose()?;
+    let collection: CollectionSpec = read(collection)?;
+    let (store, key) = locate(context, &collection, backup.as_ref(), &request.backup).await?;
+    let encryption = match backup.as_ref().and_then(|backup| backup.encryption.as_ref()) {
+        Some(sealed) if key.ends_with(backup::SEALED_SUFFIX) => Some(sealed.key(context).await?),
+        _ => None,
+    };
+    let meta = Meta { folder: request.folder.clone(), ..Meta::default() };
+    let server = collection.connection(context, &meta)?.open(context).await?;
     let spec = RestoreSpec {
         collection: request.collection.clone(),
         into: request.into.clone(),
         replace: request.replace,
         dry_run: request.dry_run,
+        encryption,
         ..RestoreSpec::new(key)
     };
     let id = Id::new("Restore", request.backup.clone());
-    let told = |progress: Progress| match progress {
-        Progress::Checking => context.progress(&id, "check the archive", 0, None, "bytes"),
-        Progress::Filling { done, total } => context.progress(&id, "restore", done, Some(total), "documents"),
-        Progress::Indexing => context.progress(&id, "build indexes", 0, None, "indexes"),
-        Progress::Comparing => context.progress(&id, "compare", 0, None, "documents"),
-    };
-    let outcome = restore::run(&server, &spec, store.as_ref(), &told).await.map_err(database)?;
+    let outcome = restore::run(&server, &spec, store.as_ref(), &|progress| progress_of(context, &id, progress)).await.map_err(database)?;
     serde_json::to_value(outcome).map_err(|error| Failure::rejected("tell what was restored").because(error))
 }
 
-fn locate(context: &JobContext, backup: Option<&Outputs>, name: &str) -> Outcome<(SharedStore, String)> {
-    let s3 = |bucket: &str, key: &str| -> (SharedStore, String) { (Arc::new(S3Store::new(context.aws.clone(), bucket)), key.to_owned()) };
+fn read<T: DeserializeOwned>(spec: &Outputs) -> Outcome<T> {
+    serde_json::from_value(Value::Object(spec.clone())).map_err(|error| Failure::rejected("read the document to restore by").because(error))
+}
+
+async fn locate(
+    context: &JobContext,
+    collection: &CollectionSpec,
+    backup: Option<&BackupSpec>,
+    name: &str,
+) -> Outcome<(SharedStore, String)> {
     if let Some((bucket, key)) = name.strip_prefix("s3://").and_then(|rest| rest.split_once('/')) {
-        return Ok(s3(bucket, key));
+        return Ok((Arc::new(S3Store::new(context.aws.clone(), bucket)), key.to_owned()));
     }
     if name == "latest" {
-        let text = |key: &str| backup.and_then(|outputs| outputs.get(key)).and_then(Value::as_str);
-        return match (text("bucket"), text("newest")) {
-            (Some(bucket), Some(key)) => Ok(s3(bucket, key)),
-            _ => Err(Failure::rejected("find the latest backup")
-                .because(Failure::rejected("no Backup document has a verified backup"))
-                .hint("name the archive: s3://bucket/key")),
-        };
+        return latest(context, collection, backup).await;
     }
     let path = Path::new(name);
     match (path.parent(), path.file_name().and_then(|file| file.to_str())) {
@@ -74,5 +88,25 @@ fn locate(context: &JobContext, backup: Option<&Outputs>, name: &str) -> Outcome
             Ok((Arc::new(Folder::new(folder)), file.to_owned()))
         }
         _ => Err(Failure::rejected(format!("find the backup {name}")).hint("give s3://bucket/key, a file, or `latest`")),
+    }
+}
+
+/// The newest verified backup, found without the collection's help.
+async fn latest(context: &JobContext, collection: &CollectionSpec, backup: Option<&BackupSpec>) -> Outcome<(SharedStore, String)> {
+    let Some(backup) = backup else {
+        return Err(Failure::rejected("find the latest backup")
+            .because("no Backup document refers to the collection")
+            .hint("name the archive: s3://bucket/key"));
+    };
+    let store = context.store(&backup.bucket)?;
+    let listed = backup::list(store.as_ref(), &backup.prefix).await.map_err(database)?;
+    let verified = |listed: &backup::Listed| listed.manifest.as_ref().is_some_and(|manifest| manifest.database == collection.database);
+    match listed.into_iter().rev().find(verified) {
+        Some(newest) => Ok((store, newest.key)),
+        None => {
+            Err(Failure::rejected(format!("find the latest backup of {} below {}/{}", collection.database, store.name(), backup.prefix))
+                .because("no verified one is there")
+                .hint("name the archive: s3://bucket/key"))
+        }
     }
 }

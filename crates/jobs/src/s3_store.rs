@@ -14,6 +14,7 @@ use meteoctl_aws::client::Aws;
 use meteoctl_aws::error::{self, Cause};
 use meteoctl_data::store::{BoxFuture, ByteStream, ObjectInfo, Store, StoreError, Upload};
 
+mod empty;
 mod parts;
 mod read;
 mod stale;
@@ -34,10 +35,94 @@ pub struct S3Store {
     bucket: String,
 }
 
+/// What the first call to list a bucket gives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FirstPage {
+    /// There is no such bucket.
+    NoBucket,
+    /// Objects from the first key on, sorted by key; `all` of them, or as many as fit into an answer.
+    Objects {
+        /// The objects, without their metadata.
+        objects: Vec<ObjectInfo>,
+        /// Whether there are no others.
+        all: bool,
+    },
+}
+
+impl FirstPage {
+    /// The objects under a prefix; `None` when the page does not tell them all.
+    pub fn under(&self, prefix: &str) -> Option<Vec<ObjectInfo>> {
+        let FirstPage::Objects { objects, all } = self else { return Some(Vec::new()) };
+        let past = objects.last().is_some_and(|last| last.key.as_str() > prefix && !last.key.starts_with(prefix));
+        (*all || past).then(|| objects.iter().filter(|object| object.key.starts_with(prefix)).cloned().collect())
+    }
+
+    /// Whether there is an object of this key; `None` when the page does not tell.
+    pub fn holds(&self, key: &str) -> Option<bool> {
+        let FirstPage::Objects { objects, all } = self else { return Some(false) };
+        let found = objects.binary_search_by(|object| object.key.as_str().cmp(key)).is_ok();
+        let past = objects.last().is_some_and(|last| last.key.as_str() > key);
+        (found || *all || past).then_some(found)
+    }
+}
+
+#[cfg(test)]
+mod first_page {
+    use super::*;
+
+    fn page(keys: &[&str], all: bool) -> FirstPage {
+        let object = |key: &&str| described(Some(key), Some(1), Some("e"), Some(&SdkTime::from_secs(0))).expect("an object");
+        FirstPage::Objects { objects: keys.iter().map(object).collect(), all }
+    }
+
+    fn under(page: &FirstPage, prefix: &str) -> Option<Vec<String>> {
+        page.under(prefix).map(|objects| objects.into_iter().map(|object| object.key).collect())
+    }
+
+    #[test]
+    fn a_page_that_is_not_all_tells_only_what_lies_before_its_end() {
+        let keys = ["a/1", "a/2", "b/1"];
+        let (whole, first) = (page(&keys, true), page(&keys, false));
+        for page in [&whole, &first] {
+            assert_eq!(under(page, "a/"), Some(vec!["a/1".into(), "a/2".into()]));
+            assert_eq!((page.holds("a/2"), page.holds("a/3")), (Some(true), Some(false)));
+        }
+        assert_eq!((under(&whole, "b/"), under(&first, "b/")), (Some(vec!["b/1".into()]), None), "more of b/ may follow");
+        assert_eq!((under(&whole, "c/"), under(&first, "c/")), (Some(vec![]), None));
+        assert_eq!((whole.holds("c"), first.holds("c")), (Some(false), None));
+        assert_eq!((FirstPage::NoBucket.holds("a"), under(&FirstPage::NoBucket, "")), (Some(false), Some(vec![])));
+    }
+}
+
 impl S3Store {
     /// The bucket of this name. Makes no call.
     pub fn new(aws: Arc<Aws>, bucket: impl Into<String>) -> Self {
         S3Store { aws, bucket: bucket.into() }
+    }
+
+    /// Its name.
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The objects that one call lists, from the first key on: mostly all there are.
+    ///
+    /// # Errors
+    /// What the service says, except that there is no such bucket.
+    pub async fn first_page(&self) -> Result<FirstPage, StoreError> {
+        let doing = format!("list {}", self.address(""));
+        let answer = match self.aws.s3.list_objects_v2().bucket(&self.bucket).send().await {
+            Ok(answer) => answer,
+            Err(error) if is_absent(&error) => return Ok(FirstPage::NoBucket),
+            Err(error) => return Err(fault(doing, error)),
+        };
+        let mut objects = Vec::new();
+        for object in answer.contents() {
+            let info = described(object.key(), object.size(), object.e_tag(), object.last_modified());
+            objects.push(info.ok_or_else(|| odd(&doing, "an object without key, size, ETag or time"))?);
+        }
+        objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        Ok(FirstPage::Objects { objects, all: answer.is_truncated() != Some(true) })
     }
 
     fn address(&self, key: &str) -> String {
@@ -109,7 +194,7 @@ impl Store for S3Store {
         Box::pin(self.describe(key))
     }
 
-    /// An offset at or past the end gives an empty stream. A body that breaks off is resumed, up to [`read::RESUMES`] times, as
+    /// An offset at or past the end gives an empty stream. A body that breaks off is resumed, up to five times, as
     /// long as the object is still the same one.
     fn get<'a>(&'a self, key: &'a str, offset: u64) -> BoxFuture<'a, Result<ByteStream, StoreError>> {
         Box::pin(read::open(self.clone(), key.to_owned(), offset))

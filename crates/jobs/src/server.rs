@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use meteoctl_data::mongo::{ConnectSpec, Credentials, Server};
 use meteoctl_engine::failure::{Failure, Outcome};
-use meteoctl_engine::reference::{Link, Outputs};
+use meteoctl_engine::reference::Link;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::context::{JobContext, database};
 
@@ -43,7 +42,7 @@ pub struct Connection {
     /// Variable that holds the URI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri_from_env: Option<String>,
-    /// ARN of the Secret with `username` and `password`.
+    /// Name (or ARN) of the Secret with `username` and `password`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// PEM file with the certificate authorities to trust.
@@ -60,14 +59,14 @@ impl Connection {
             ServerRef::Service(link) => (needed(link, "endpoint")?, None),
             ServerRef::FromEnv(variable) => (None, Some(variable.uri_from_env.clone())),
         };
-        let secret = credentials.map_or(Ok(None), |link| needed(link, "arn"))?;
+        let secret = credentials.map_or(Ok(None), |link| needed(link, "name"))?;
         Ok(Connection { endpoint, uri_from_env, secret, tls_ca_file })
     }
 
-    /// From the outputs of a Collection; `Pending` while it has none.
-    pub fn from_outputs(outputs: &Outputs) -> Outcome<Connection> {
-        let value = outputs.get("connection").cloned().unwrap_or(Value::Null);
-        serde_json::from_value(value).map_err(|_| Failure::pending("the collection"))
+    /// What a Collection told those who refer to it; `Pending` while it has told nothing.
+    pub fn told_by(collection: &Link) -> Outcome<Connection> {
+        serde_json::from_value(collection.value("connection")?)
+            .map_err(|error| Failure::rejected("read where the collection lies").because(error))
     }
 
     /// Connects. A URI given by the operator is used as it is; the Secret's credentials go with the Service's own endpoint.
@@ -89,11 +88,10 @@ impl Connection {
         };
         let mut spec =
             ConnectSpec { selection_timeout: FIND, tls_ca_file: self.tls_ca_file.clone().map(Into::into), ..ConnectSpec::new(uri) };
-        if let Some(arn) = self.secret.as_ref().filter(|_| own) {
-            let username = meteoctl_aws::kinds::secret::secret_value(&context.aws, arn, "username").await?;
-            let password = meteoctl_aws::kinds::secret::secret_value(&context.aws, arn, "password").await?;
-            spec.credentials =
-                Some(Credentials { username: username.reveal().to_owned(), password: password.reveal().to_owned(), auth_source: None });
+        if let Some(secret) = self.secret.as_ref().filter(|_| own) {
+            let login = context.login(secret).await?;
+            let (username, password) = (login.username.reveal().to_owned(), login.password.reveal().to_owned());
+            spec.credentials = Some(Credentials { username, password, auth_source: None });
         }
         Server::connect(&spec).await.map_err(database)
     }
@@ -111,3 +109,6 @@ pub fn probe(context: &Arc<JobContext>) -> meteoctl_aws::kinds::service::Probe {
         })
     })
 }
+
+#[cfg(test)]
+mod tests;

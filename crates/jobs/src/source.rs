@@ -26,7 +26,7 @@ pub struct SourceKind {
 pub struct SourceSpec {
     /// Format of the vendor's file: `infoclimat` or `weather-underground`.
     pub format: Format,
-    /// File (relative to the YAML file) or s3:// object; left out where Airbyte itself fills the prefix.
+    /// File (relative to the YAML file), https:// URL or s3://bucket/key; left out where Airbyte itself fills the prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// `overwrite` (the default) or `append`.
@@ -70,13 +70,30 @@ impl SourceKind {
                 meteoctl_data::store::read_all(&other, key, 512 << 20).await.map(Input::Bytes).map_err(store)
             }
             ("https" | "http", _) => meteoctl_aws::fetch::get(from, 512 << 20).await.map(Input::Bytes),
-            _ => Err(Failure::rejected(format!("read {from}")).hint("`from` is a file, an https:// URL or s3://bucket/key")),
+            _ => Err(Failure::rejected(format!("read {}", shown(from))).hint("`from` is a file, an https:// URL or s3://bucket/key")),
         }
     }
 }
 
+/// A file or URL as it may be shown: what stands behind the question mark of a URL is often a key.
+fn shown(from: &str) -> &str {
+    match from.split_once('?') {
+        Some((address, _)) if from.contains("://") => address,
+        _ => from,
+    }
+}
+
+/// A failure that names the file or URL as the document does.
+fn cannot_collect(from: &str, error: meteoctl_data::fault::Fault) -> Failure {
+    let inner = fault(error);
+    let (class, hint) = (inner.class, inner.hint.clone());
+    Failure { class, hint, ..Failure::rejected(format!("collect {}", shown(from))).because(inner) }
+}
+
+/// How many objects lie under a prefix. It names a folder: `raw` must not find what lies in `raw-old`.
 async fn airbyte(target: &SharedStore, raw: &str) -> Outcome<usize> {
-    match target.list(raw).await {
+    let folder = if raw.is_empty() || raw.ends_with('/') { raw.to_owned() } else { format!("{raw}/") };
+    match target.list(&folder).await {
         Ok(objects) => Ok(objects.len()),
         Err(error) if error.not_found => Ok(0),
         Err(error) => Err(store(error)),
@@ -86,7 +103,12 @@ async fn airbyte(target: &SharedStore, raw: &str) -> Outcome<usize> {
 impl Kind for SourceKind {
     const NAME: &'static str = "Source";
     const ABOUT: &'static str = "Collects a vendor's file or URL into raw JSONL in Airbyte's layout, or accepts what Airbyte put there.";
+    const LOOKS_ALONE: bool = true;
     type Spec = SourceSpec;
+
+    fn run_begins(&self, looks: bool) {
+        self.context.recall.begin(looks);
+    }
 
     fn check(&self, _: &Meta, spec: &SourceSpec) -> Vec<Fault> {
         let mut faults: Vec<Fault> = expect_kind("/bucket", &spec.bucket, &["Bucket"]).into_iter().collect();
@@ -123,8 +145,10 @@ impl Kind for SourceKind {
                 .then(|| Observed::new(want.clone()).note(format!("{objects} raw objects, filled by others")).output("bucket", bucket)));
         };
         let input = self.input(meta, from).await?;
-        let standing = collect::look(&want.collect(), input, target.as_ref()).await.map_err(fault)?;
-        if !standing.present && standing.outdated.is_empty() {
+        let standing = collect::look(&want.collect(), input, target.as_ref()).await.map_err(|error| cannot_collect(from, error))?;
+        let asked = self.context.forced.wants(&Id::new(Self::NAME, &meta.name));
+        // Somebody who asks for this source wants to read what it would bring, not only that it is not there yet.
+        if !standing.present && standing.outdated.is_empty() && !asked {
             return Ok(None);
         }
         let mut seen =
@@ -135,7 +159,7 @@ impl Kind for SourceKind {
         if !standing.outdated.is_empty() {
             seen = seen.work("/raw/outdated", format!("remove {} objects of earlier collects", standing.outdated.len()));
         }
-        if self.context.forced.wants(&Id::new(Self::NAME, &meta.name)) {
+        if asked && standing.in_sync() {
             seen = seen.work("/run", "asked for");
         }
         Ok(Some(seen))
@@ -149,8 +173,21 @@ impl Kind for SourceKind {
         };
         let target = self.context.store(&want.bucket)?;
         let input = self.input(meta, from).await?;
-        collect::collect(&want.collect(), input, target.as_ref()).await.map_err(fault)?;
+        collect::collect(&want.collect(), input, target.as_ref()).await.map_err(|error| cannot_collect(from, error))?;
         self.context.forced.done(&Id::new(Self::NAME, &meta.name));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_a_url_is_not_shown() {
+        assert_eq!(shown("https://www.infoclimat.fr/opendata/?token=hush&format=json"), "https://www.infoclimat.fr/opendata/");
+        assert_eq!(shown("sources/what?.json"), "sources/what?.json");
+        let failure = cannot_collect("https://x/?token=hush", meteoctl_data::fault::Fault::new("read it"));
+        assert!(!format!("{failure:?}").contains("hush"));
     }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::record::Recording;
 use crate::samples;
 use crate::say::{self, step};
 use crate::stack::env::{Backend, clean, variables};
@@ -34,6 +35,9 @@ pub struct Options {
     /// Which emulator serves AWS.
     #[arg(long, value_enum, default_value_t = Backend::Localstack)]
     pub backend: Backend,
+    /// Also write a picture (SVG) of what the commands said; the README shows it.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 /// Builds meteoctl, brings the stack up empty, applies the desired state, shows where it stands and that nothing is left to do.
@@ -79,12 +83,16 @@ fn prepare(workspace: &Workspace, data: Option<&Path>) -> Result<PathBuf> {
 /// The three commands of the demo, as a person types them.
 fn play(workspace: &Workspace, options: &Options, folder: &Path) -> Result<()> {
     let ports = stack::ports(workspace)?;
-    let meteoctl = |arguments: &[&str]| -> Result<Option<i32>> {
+    let mut recording = options.record.as_ref().map(|_| Recording::default());
+    let mut meteoctl = |arguments: &[&str]| -> Result<Option<i32>> {
         let mut command = Command::new(binary()?);
         clean(&mut command);
         command.envs(variables(ports, options.backend)).current_dir(&workspace.root);
         command.args(arguments).arg("-f").arg(folder);
         step("demo", format!("meteoctl {} -f {}", arguments.join(" "), workspace.show(folder)));
+        if let Some(recording) = &mut recording {
+            return recording.run(&format!("meteoctl {} -f {DESIRED}", arguments.join(" ")), &mut command);
+        }
         Ok(command.status().context("starting meteoctl")?.code())
     };
     expect("apply", meteoctl(&["apply", "--yes"])?)?;
@@ -93,6 +101,10 @@ fn play(workspace: &Workspace, options: &Options, folder: &Path) -> Result<()> {
         Some(0) => {}
         Some(2) => bail!("the plan after the apply is not empty: what was applied does not stay as it was declared"),
         other => return expect("plan", other),
+    }
+    if let (Some(recording), Some(path)) = (&recording, &options.record) {
+        recording.write(path)?;
+        step("demo", format!("{} shows it", path.display()));
     }
     step("demo", format!("the second plan is empty; MongoDB was at {}", Server::MongoDb.url(ports.mongodb)));
     Ok(())

@@ -8,6 +8,7 @@ mod checks;
 mod demo;
 mod http;
 mod process;
+mod record;
 mod samples;
 mod say;
 mod stack;

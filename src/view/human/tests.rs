@@ -63,6 +63,7 @@ fn a_plan_names_every_field() {
         cause: AccessDenied
         cause: no policy allows it
         next: see `meteoctl iam-policy`
+        declared in a.yaml:1:1
     ✗ blocked Service/mongodb  by LogGroup/logs
     = in sync Role/p8
         /description: differs, ignored by its document

@@ -1,12 +1,11 @@
 //! A CloudWatch metric alarm.
 
-#[cfg(test)]
-mod canned;
 mod spec;
 
 use std::sync::Arc;
 
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, StandardUnit, Statistic, Tag};
+use meteoctl_engine::diff::{self, Diff};
 use meteoctl_engine::failure::Outcome;
 use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed};
 use meteoctl_engine::reference::Link;
@@ -14,6 +13,7 @@ use meteoctl_engine::reference::Link;
 pub use self::spec::{AlarmSpec, Comparison, Missing};
 use crate::answer::{done, done_or};
 use crate::client::Aws;
+use crate::exact;
 use crate::policy::Action;
 use crate::tags::{self, Tags};
 
@@ -37,6 +37,7 @@ pub struct Alarm {
 impl Kind for Alarm {
     const NAME: &'static str = "Alarm";
     const ABOUT: &'static str = "A CloudWatch alarm on a metric: no task runs, the backup is too old, errors in the log.";
+    const LOOKS_ALONE: bool = true;
 
     type Spec = AlarmSpec;
 
@@ -71,6 +72,13 @@ impl Kind for Alarm {
 
     fn canonical(&self, spec: &mut AlarmSpec) {
         spec.settle();
+    }
+
+    /// An alarm watches the metric of exactly these dimensions: one more is another metric.
+    fn diff(&self, want: &AlarmSpec, seen: &Observed<AlarmSpec>) -> Diff {
+        let mut diff = diff::fields(want, &seen.spec);
+        exact::surplus(&mut diff, "/dimensions", &want.dimensions, &seen.spec.dimensions);
+        diff
     }
 
     async fn delete(&self, meta: &Meta, _: &AlarmSpec) -> Outcome<()> {

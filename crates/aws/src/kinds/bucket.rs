@@ -186,6 +186,7 @@ pub struct Bucket {
 impl Kind for Bucket {
     const NAME: &'static str = "Bucket";
     const ABOUT: &'static str = "An S3 bucket: versioning, encryption, public access, lifecycle, policy.";
+    const LOOKS_ALONE: bool = true;
     const HOLDS_DATA: bool = true;
     type Spec = BucketSpec;
 

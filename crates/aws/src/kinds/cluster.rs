@@ -76,6 +76,7 @@ impl ContainerInsights {
 impl Kind for Cluster {
     const NAME: &'static str = "Cluster";
     const ABOUT: &'static str = "An ECS cluster: the place where tasks and services run.";
+    const LOOKS_ALONE: bool = true;
     const GRACE: Duration = Duration::from_secs(120);
 
     type Spec = ClusterSpec;

@@ -92,6 +92,7 @@ pub struct LogGroup {
 impl Kind for LogGroup {
     const NAME: &'static str = "LogGroup";
     const ABOUT: &'static str = "A CloudWatch log group: retention, class, encryption, metric filters.";
+    const LOOKS_ALONE: bool = true;
     const HOLDS_DATA: bool = true;
     type Spec = LogGroupSpec;
 

@@ -94,6 +94,7 @@ pub struct Repository {
 impl Kind for Repository {
     const NAME: &'static str = "Repository";
     const ABOUT: &'static str = "An ECR repository: where container images lie.";
+    const LOOKS_ALONE: bool = true;
     const HOLDS_DATA: bool = true;
     type Spec = RepositorySpec;
 

@@ -146,6 +146,7 @@ pub struct Role {
 impl Kind for Role {
     const NAME: &'static str = "Role";
     const ABOUT: &'static str = "An IAM role: who may assume it, and what it may do.";
+    const LOOKS_ALONE: bool = true;
     /// IAM is copied to every region; that takes up to two minutes.
     const GRACE: Duration = Duration::from_secs(120);
     type Spec = RoleSpec;

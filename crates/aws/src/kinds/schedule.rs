@@ -1,7 +1,5 @@
 //! A schedule of EventBridge Scheduler that starts a task on Fargate, so that work is done when no operator runs.
 
-#[cfg(test)]
-mod canned;
 mod cron;
 mod spec;
 mod target;
@@ -50,6 +48,7 @@ pub struct Schedule {
 impl Kind for Schedule {
     const NAME: &'static str = "Schedule";
     const ABOUT: &'static str = "Starts a task on Fargate at set times: EventBridge Scheduler calls RunTask.";
+    const LOOKS_ALONE: bool = true;
     // A role that was just made cannot be assumed for some seconds.
     const GRACE: Duration = Duration::from_secs(120);
 

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::value::{Generate, secret_value};
+pub use self::value::{Generate, Login, login, secret_value};
 use crate::answer::{done, done_or, found};
 use crate::client::Aws;
 use crate::error::{self, Cause};
@@ -72,6 +72,7 @@ pub struct Secret {
 impl Kind for Secret {
     const NAME: &'static str = "Secret";
     const ABOUT: &'static str = "Credentials in Secrets Manager: made once, rotated on request, never read by a plan.";
+    const LOOKS_ALONE: bool = true;
     const HOLDS_DATA: bool = true;
     type Spec = SecretSpec;
 

@@ -90,6 +90,7 @@ impl SecurityGroup {
 impl Kind for SecurityGroup {
     const NAME: &'static str = "SecurityGroup";
     const ABOUT: &'static str = "An EC2 security group: who may reach what, as two sets of rules.";
+    const LOOKS_ALONE: bool = true;
     type Spec = SecurityGroupSpec;
 
     fn check(&self, meta: &Meta, spec: &SecurityGroupSpec) -> Vec<Fault> {

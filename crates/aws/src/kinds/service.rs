@@ -1,7 +1,5 @@
 //! A task kept running on Fargate: by meteoctl (`launch: task`) or by an ECS service (`launch: service`).
 
-#[cfg(test)]
-mod canned;
 mod explain;
 mod managed;
 pub(crate) mod network;
@@ -14,6 +12,7 @@ mod tasks;
 use std::sync::Arc;
 use std::time::Duration;
 
+use meteoctl_engine::ahead::Ahead;
 use meteoctl_engine::diff;
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::kind::{BoxFuture, Change, Fault, Kind, Meta, Observed};
@@ -92,9 +91,21 @@ impl Kind for Service {
     }
 
     async fn observe(&self, meta: &Meta, want: &ServiceSpec) -> Outcome<Option<Observed<ServiceSpec>>> {
+        self.observe_from(meta, want, Ahead::nothing()).await
+    }
+
+    /// What runs can be seen without knowing what should run.
+    async fn ahead(&self, meta: &Meta, want: &ServiceSpec) -> Outcome<Ahead> {
         match want.launch {
-            Launch::Task => task::observe(self, meta, want).await,
-            Launch::Service => managed::observe(self, meta, want).await,
+            Launch::Task => task::fetch(self, meta, want).await.map(Ahead::of),
+            Launch::Service => managed::fetch(self, meta, want).await.map(Ahead::of),
+        }
+    }
+
+    async fn observe_from(&self, meta: &Meta, want: &ServiceSpec, ahead: Ahead) -> Outcome<Option<Observed<ServiceSpec>>> {
+        match want.launch {
+            Launch::Task => task::observe(self, meta, want, ahead.take()).await,
+            Launch::Service => managed::observe(self, meta, want, ahead.take()).await,
         }
     }
 

@@ -40,6 +40,7 @@ pub struct Stack {
 impl Kind for Stack {
     const NAME: &'static str = "Stack";
     const ABOUT: &'static str = "Identity of a stack: its region, the account it may touch, the tags everything in it carries.";
+    const LOOKS_ALONE: bool = true;
     type Spec = StackSpec;
 
     fn check(&self, _: &Meta, spec: &StackSpec) -> Vec<Fault> {
@@ -59,6 +60,11 @@ impl Kind for Stack {
             outputs.insert("account".into(), account.as_str().into());
         }
         outputs
+    }
+
+    /// In a wrong account nothing is even looked at.
+    fn guards(&self, spec: &StackSpec) -> bool {
+        spec.account_id.is_some()
     }
 
     async fn observe(&self, meta: &Meta, want: &StackSpec) -> Outcome<Option<Observed<StackSpec>>> {

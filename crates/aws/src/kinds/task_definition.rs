@@ -1,7 +1,5 @@
 //! An ECS task definition: a family whose latest ACTIVE revision is what the document says.
 
-#[cfg(test)]
-mod canned;
 mod check;
 mod read;
 mod register;
@@ -12,6 +10,7 @@ use std::sync::Arc;
 use aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput;
 use aws_sdk_ecs::types::{Compatibility, EphemeralStorage, NetworkMode, SortOrder, TaskDefinitionField, TaskDefinitionStatus};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use meteoctl_engine::ahead::Ahead;
 use meteoctl_engine::diff;
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, Work};
@@ -65,7 +64,19 @@ impl Kind for TaskDefinition {
     }
 
     async fn observe(&self, meta: &Meta, want: &TaskDefinitionSpec) -> Outcome<Option<Observed<TaskDefinitionSpec>>> {
-        let Some(answer) = self.describe(&meta.name).await? else { return Ok(None) };
+        self.observe_from(meta, want, Ahead::nothing()).await
+    }
+
+    async fn ahead(&self, meta: &Meta, _: &TaskDefinitionSpec) -> Outcome<Ahead> {
+        self.latest(meta).await.map(Ahead::of)
+    }
+
+    async fn observe_from(&self, meta: &Meta, want: &TaskDefinitionSpec, ahead: Ahead) -> Outcome<Option<Observed<TaskDefinitionSpec>>> {
+        let latest = match ahead.take::<Option<DescribeTaskDefinitionOutput>>() {
+            Some(latest) => latest,
+            None => self.latest(meta).await?,
+        };
+        let Some(answer) = latest else { return Ok(None) };
         let Some(found) = answer.task_definition() else { return Err(unclear(meta)) };
         let seen_tags = ecs::tags(answer.tags());
         let due = self.due(meta, want, &seen_tags).await?;
@@ -101,22 +112,49 @@ impl Kind for TaskDefinition {
         spec.settle();
     }
 
-    /// Deregisters every ACTIVE revision of ours.
+    /// Deregisters every ACTIVE revision of a family that is ours, those registered by hand within it included, and leaves
+    /// alone what carries another stack's tag. Ours go last: until then a rerun knows whose the family is.
     async fn delete(&self, meta: &Meta, _: &TaskDefinitionSpec) -> Outcome<()> {
+        let (mut ours, mut by_hand) = (Vec::new(), Vec::new());
         for arn in self.revisions(meta).await? {
-            let Some(answer) = self.describe(&arn).await? else { continue };
-            let active = answer.task_definition().and_then(|found| found.status()) == Some(&TaskDefinitionStatus::Active);
-            if active && tags::ours(&self.aws.stack, &ecs::tags(answer.tags())) {
-                let call = self.aws.ecs.deregister_task_definition().task_definition(&arn);
-                call.send().await.map_err(|error| ecs::failure(format!("deregister task definition {}", ecs::short(&arn)), error))?;
+            let Some(answer) = self.describe(&arn).await?.filter(is_active) else { continue };
+            let seen = ecs::tags(answer.tags());
+            match tags::ours(&self.aws.stack, &seen) {
+                true => ours.push(arn),
+                false if !seen.contains_key(tags::STACK) => by_hand.push(arn),
+                false => {}
             }
+        }
+        if ours.is_empty() {
+            return Ok(());
+        }
+        for arn in by_hand.iter().chain(&ours) {
+            let call = self.aws.ecs.deregister_task_definition().task_definition(arn);
+            call.send().await.map_err(|error| ecs::failure(format!("deregister task definition {}", ecs::short(arn)), error))?;
         }
         Ok(())
     }
 }
 
 impl TaskDefinition {
-    /// The latest ACTIVE revision of a family, or the revision named. `None` on ECS's word that there is none.
+    /// The latest ACTIVE revision. ECS answers a family's name with it; where the answer is a deregistered revision
+    /// nevertheless, the list of the ACTIVE ones decides: a family without any is not there.
+    async fn latest(&self, meta: &Meta) -> Outcome<Option<DescribeTaskDefinitionOutput>> {
+        let Some(answer) = self.describe(&meta.name).await? else { return Ok(None) };
+        if answer.task_definition().is_none_or(|found| found.status().is_none_or(|status| *status == TaskDefinitionStatus::Active)) {
+            return Ok(Some(answer));
+        }
+        for arn in self.revisions(meta).await? {
+            // One that was deregistered between the two calls is passed over.
+            let answer = self.describe(&arn).await?;
+            if answer.as_ref().is_some_and(is_active) {
+                return Ok(answer);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The revision named, or the latest one of a family. `None` on ECS's word that there is none.
     async fn describe(&self, name: &str) -> Outcome<Option<DescribeTaskDefinitionOutput>> {
         let doing = format!("look at task definition {}", ecs::short(name));
         let call = self.aws.ecs.describe_task_definition().task_definition(name).include(TaskDefinitionField::Tags);
@@ -191,7 +229,7 @@ impl TaskDefinition {
     }
 
     async fn tag(&self, meta: &Meta, want: &TaskDefinitionSpec) -> Outcome<()> {
-        let Some(answer) = self.describe(&meta.name).await? else { return Ok(()) };
+        let Some(answer) = self.latest(meta).await? else { return Ok(()) };
         let arn = answer.task_definition().and_then(|found| found.task_definition_arn()).unwrap_or_default();
         let tags = tags::wanted(&self.aws.stack, Self::NAME, meta, want.tags.as_ref());
         let call = self.aws.ecs.tag_resource().resource_arn(arn).set_tags(Some(ecs::tag_list(&tags)));
@@ -204,6 +242,10 @@ fn settled(want: &TaskDefinitionSpec) -> TaskDefinitionSpec {
     let mut settled = want.clone();
     settled.settle();
     settled
+}
+
+fn is_active(answer: &DescribeTaskDefinitionOutput) -> bool {
+    answer.task_definition().and_then(|found| found.status()) == Some(&TaskDefinitionStatus::Active)
 }
 
 fn says_unknown(message: Option<&str>) -> bool {

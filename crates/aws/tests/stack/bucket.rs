@@ -42,6 +42,7 @@ async fn converges(backend: Backend, spec: Value) {
     let bucket = Subject::new(&aws, "Bucket", &name, spec);
     let sight = bucket.converge().await;
     assert_eq!(sight.outputs["objectsArn"], json!(format!("arn:aws:s3:::{name}/*")));
+    assert_eq!(bucket.writes().get("S3:PutBucketTagging"), None, "who is killed after the creation must not leave a bucket of nobody's");
     bucket.rests().await;
 
     let suspended = s3::VersioningConfiguration::builder().status(s3::BucketVersioningStatus::Suspended).build();

@@ -21,6 +21,7 @@ async fn converges(backend: Backend) {
     let spec = json!({
         "retentionDays": 30,
         "class": "STANDARD",
+        "kms": "none",
         "metricFilters": [
             {"name": "errors", "pattern": "{ $.s = \"E\" }", "namespace": "P8", "metric": "MongoErrors", "defaultValue": 0.0},
             {"name": "lines", "pattern": "", "namespace": "P8", "metric": "Lines"},

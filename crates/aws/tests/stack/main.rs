@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alarm;
 mod bucket;
 mod cluster;
 mod compute;
@@ -13,6 +14,7 @@ mod log_group;
 mod owned;
 mod repository;
 mod role;
+mod schedule;
 mod secret;
 mod security_group;
 mod service;

@@ -11,6 +11,7 @@ fn reference() -> Value {
         "assumedBy": "ecs-tasks.amazonaws.com",
         "description": "pulls images, writes logs",
         "maxSessionSeconds": 3600,
+        "permissionsBoundary": "none",
         "managedPolicies": ["service-role/AmazonECSTaskExecutionRolePolicy"],
         "inlinePolicies": [{"name": "read-secret", "statements": [{
             "Effect": "Allow",
@@ -57,6 +58,10 @@ async fn converges(backend: Backend) {
 
     iam.update_role().role_name(name).description("else").max_session_duration(3600).send().await.expect("written");
     role.repairs(&["/description"], &["IAM:UpdateRole"]).await;
+    iam.update_role().role_name(name).description("pulls images, writes logs").max_session_duration(7200).send().await.expect("written");
+    role.repairs(&["/maxSessionSeconds"], &["IAM:UpdateRole"]).await;
+    iam.put_role_permissions_boundary().role_name(name).permissions_boundary(EXECUTION).send().await.expect("bounded");
+    role.repairs(&["/permissionsBoundary"], &["IAM:DeleteRolePermissionsBoundary"]).await;
     iam.untag_role().role_name(name).tag_keys("owner").send().await.expect("untagged");
     role.repairs(&["/tags/owner"], &["IAM:TagRole"]).await;
     role.rests().await;

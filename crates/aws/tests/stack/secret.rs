@@ -19,7 +19,7 @@ async fn converges_on_localstack() {
 async fn converges(backend: Backend) {
     let Some(aws) = aws(backend).await else { return };
     let name = "p8/mongodb";
-    let spec = json!({"generate": {"username": "meteo", "passwordLength": 40}, "description": "MongoDB", "tags": {"owner": "data"}, "recoveryDays": 7});
+    let spec = json!({"generate": {"username": "meteo", "passwordLength": 40}, "description": "MongoDB", "kms": "alias/aws/secretsmanager", "tags": {"owner": "data"}, "recoveryDays": 7});
     let mut secret = Subject::new(&aws, "Secret", name, spec);
     let arn = secret.converge().await.outputs["arn"].as_str().expect("an arn").to_owned();
     secret.rests().await;
@@ -34,6 +34,8 @@ async fn converges(backend: Backend) {
 
     aws.secrets.update_secret().secret_id(name).description("else").send().await.expect("described");
     secret.repairs(&["/description"], &["Secrets Manager:UpdateSecret"]).await;
+    aws.secrets.update_secret().secret_id(name).description("MongoDB").kms_key_id("alias/theirs").send().await.expect("another key");
+    secret.repairs(&["/kms"], &["Secrets Manager:UpdateSecret"]).await;
     aws.secrets.untag_resource().secret_id(name).tag_keys("owner").send().await.expect("untagged");
     secret.repairs(&["/tags/owner"], &["Secrets Manager:TagResource"]).await;
     assert_eq!(value("password").await, first, "the password changed without being asked");

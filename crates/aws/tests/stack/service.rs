@@ -78,6 +78,11 @@ async fn a_task_converges(backend: Backend) {
     scene.service.rests().await;
     assert_eq!(scene.running().await, std::slice::from_ref(&first), "twenty applies, one task");
 
+    let ecs = &scene.aws.ecs;
+    ecs.untag_resource().resource_arn(&first).tag_keys("project").tag_keys("meteoctl:document").send().await.expect("untagged");
+    scene.service.repairs(&["/tags/meteoctl:document", "/tags/project"], &["ECS:TagResource"]).await;
+    assert_eq!(scene.running().await, std::slice::from_ref(&first), "a tag is mended on the task that runs");
+
     // Stopped by hand: another one.
     scene.stop(&first).await;
     let sight = scene.service.converge().await;
@@ -113,7 +118,7 @@ async fn a_second_task_is_stopped_and_the_first_stays() {
     let marker = found.tasks().first().and_then(|task| task.started_by()).expect("a marker").to_owned();
     run_by_hand(&scene, &marker, None).await;
     scene.service.repairs(&["/tasks"], &["ECS:StopTask"]).await;
-    assert_eq!(scene.running().await.len(), 1);
+    assert_eq!(scene.running().await, std::slice::from_ref(&task), "the one that carries our tags stays");
     scene.service.rests().await;
 }
 
@@ -174,6 +179,22 @@ async fn a_service_converges(backend: Backend) {
     let ecs = &scene.aws.ecs;
     ecs.update_service().cluster(CLUSTER).service("mongodb").desired_count(0).send().await.expect("written");
     scene.service.repairs(&["/desiredCount"], &["ECS:UpdateService"]).await;
+    let by_hand = || ecs.update_service().cluster(CLUSTER).service("mongodb");
+    let group = scene.service.spec["securityGroups"][0]["outputs"]["id"].as_str().expect("a group").to_owned();
+    let network = |subnets: Vec<String>, group: &str, public: AssignPublicIp| {
+        let vpc = AwsVpcConfiguration::builder().set_subnets(Some(subnets)).security_groups(group).assign_public_ip(public);
+        NetworkConfiguration::builder().awsvpc_configuration(vpc.build().expect("a configuration")).build()
+    };
+    let described = scene.aws.ec2.describe_subnets().send().await.expect("subnets");
+    let subnets: Vec<String> = described.subnets().iter().filter_map(|subnet| subnet.subnet_id().map(str::to_owned)).collect();
+    let one = network(subnets[..1].to_vec(), &group, AssignPublicIp::Enabled);
+    by_hand().network_configuration(one).send().await.expect("written");
+    scene.service.repairs(&["/subnets"], &["ECS:UpdateService"]).await;
+    let another = network(subnets.clone(), "sg-0", AssignPublicIp::Enabled);
+    by_hand().network_configuration(another).send().await.expect("written");
+    scene.service.repairs(&["/securityGroups"], &["ECS:UpdateService"]).await;
+    by_hand().network_configuration(network(subnets, &group, AssignPublicIp::Disabled)).send().await.expect("written");
+    scene.service.repairs(&["/assignPublicIp"], &["ECS:UpdateService"]).await;
     let arn = text(&sight, "arn").to_owned();
     ecs.untag_resource().resource_arn(&arn).tag_keys("project").send().await.expect("untagged");
     scene.service.repairs(&["/tags/project"], &["ECS:TagResource"]).await;

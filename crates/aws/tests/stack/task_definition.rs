@@ -1,9 +1,12 @@
 //! The TaskDefinition kind.
 
-use aws_sdk_ecs::types::{ContainerDefinition, KeyValuePair, TaskDefinition as EcsTaskDefinition, TaskDefinitionField};
+use aws_sdk_ecs::types::{
+    ContainerDefinition, EfsAuthorizationConfig, EfsAuthorizationConfigIam, EfsVolumeConfiguration, HealthCheck, KeyValuePair,
+    TaskDefinition as EcsTaskDefinition, TaskDefinitionField,
+};
 use meteoctl_aws::client::Aws;
 use meteoctl_engine::kind::Standing;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::compute::{FAMILY, task_definition, task_definition_spec};
 use crate::support::{Backend, Subject, aws};
@@ -31,6 +34,10 @@ async fn register_by_hand(aws: &Aws, change: impl FnOnce(&mut EcsTaskDefinition)
         .set_cpu(found.cpu)
         .set_memory(found.memory)
         .set_execution_role_arn(found.execution_role_arn)
+        .set_task_role_arn(found.task_role_arn)
+        .set_volumes(found.volumes)
+        .set_ephemeral_storage(found.ephemeral_storage)
+        .set_runtime_platform(found.runtime_platform)
         .set_container_definitions(found.container_definitions)
         .set_tags(tagged.then(|| answer.tags.unwrap_or_default()).filter(|tags| !tags.is_empty()))
         .send()
@@ -38,8 +45,9 @@ async fn register_by_hand(aws: &Aws, change: impl FnOnce(&mut EcsTaskDefinition)
         .expect("registered");
 }
 
-fn first(found: &mut EcsTaskDefinition) -> &mut ContainerDefinition {
-    found.container_definitions.as_mut().and_then(|all| all.first_mut()).expect("a container")
+fn mongodb(found: &mut EcsTaskDefinition) -> &mut ContainerDefinition {
+    let mut all = found.container_definitions.iter_mut().flatten();
+    all.find(|container| container.name.as_deref() == Some("mongodb")).expect("the container")
 }
 
 async fn converges(backend: Backend) {
@@ -56,14 +64,14 @@ async fn converges(backend: Backend) {
 
     register_by_hand(&aws, |found| found.memory = Some("1024".into()), false).await;
     subject.repairs(&["/memory"], REGISTER).await;
-    register_by_hand(&aws, |found| first(found).image = Some("mongo:6.0".into()), true).await;
+    register_by_hand(&aws, |found| mongodb(found).image = Some("mongo:6.0".into()), true).await;
     subject.repairs(&["/containers/mongodb/image"], REGISTER).await;
-    register_by_hand(&aws, |found| first(found).secrets.as_mut().expect("secrets").truncate(1), true).await;
+    register_by_hand(&aws, |found| mongodb(found).secrets.as_mut().expect("secrets").truncate(1), true).await;
     subject.repairs(&["/containers/mongodb/secrets/MONGO_INITDB_ROOT_USERNAME"], REGISTER).await;
-    register_by_hand(&aws, |found| first(found).log_configuration = None, true).await;
+    register_by_hand(&aws, |found| mongodb(found).log_configuration = None, true).await;
     subject.repairs(&["/containers/mongodb/logs"], REGISTER).await;
     let extra = KeyValuePair::builder().name("EXTRA").value("1").build();
-    register_by_hand(&aws, |found| first(found).environment = Some(vec![extra]), false).await;
+    register_by_hand(&aws, |found| mongodb(found).environment = Some(vec![extra]), false).await;
     subject.repairs(&["/revision"], REGISTER).await;
     subject.rests().await;
 
@@ -79,6 +87,15 @@ async fn converges(backend: Backend) {
 #[tokio::test]
 async fn every_field_survives_the_way_there_and_back() {
     let Some(aws) = aws(Backend::Moto).await else { return };
+    let subject = Subject::new(&aws, "TaskDefinition", FAMILY, everything());
+    let sight = subject.converge().await;
+    assert_eq!(sight.outputs["fileSystems"], json!(["fs-0123"]));
+    subject.rests().await;
+    assert_eq!(subject.writes().values().sum::<u64>(), 1);
+}
+
+/// A task definition that declares every field there is.
+fn everything() -> Value {
     let mut spec = task_definition_spec();
     spec["taskRole"] = json!("arn:aws:iam::123456789012:role/p8-task");
     spec["architecture"] = json!("ARM64");
@@ -106,11 +123,83 @@ async fn every_field_survives_the_way_there_and_back() {
     container["dependsOn"] = json!([{"container": "init", "condition": "SUCCESS"}]);
     let init = json!({"name": "init", "image": {"ref": "Repository/p8", "key": "1.0", "outputs": {"uri": "123456789012.dkr.ecr.eu-west-3.amazonaws.com/p8"}}, "essential": false});
     spec["containers"].as_array_mut().expect("a list").push(init);
-    let subject = Subject::new(&aws, "TaskDefinition", FAMILY, spec);
-    let sight = subject.converge().await;
-    assert_eq!(sight.outputs["fileSystems"], json!(["fs-0123"]));
-    subject.rests().await;
-    assert_eq!(subject.writes().values().sum::<u64>(), 1);
+    spec
+}
+
+/// Changes one thing of the latest revision by hand; exactly `path` differs, and one new revision mends it.
+async fn spoil(subject: &Subject, path: &str, change: impl FnOnce(&mut EcsTaskDefinition)) {
+    register_by_hand(&subject.aws, change, true).await;
+    assert!(matches!(subject.look().await.standing, Standing::Drifted(_)), "{path} was changed by hand, and nothing differs");
+    subject.repairs(&[path], &["ECS:RegisterTaskDefinition"]).await;
+}
+
+#[tokio::test]
+async fn each_field_changed_by_hand_is_named_alone() {
+    let Some(aws) = aws(Backend::Moto).await else { return };
+    let it = &Subject::new(&aws, "TaskDefinition", FAMILY, everything());
+    it.converge().await;
+    let role = || Some("arn:aws:iam::123456789012:role/other".to_owned());
+    spoil(it, "/cpu", |found| found.cpu = Some("512".into())).await;
+    spoil(it, "/memory", |found| found.memory = Some("1024".into())).await;
+    spoil(it, "/executionRole", |found| found.execution_role_arn = role()).await;
+    spoil(it, "/taskRole", |found| found.task_role_arn = role()).await;
+    spoil(it, "/architecture", |found| found.runtime_platform = None).await;
+    spoil(it, "/ephemeralStorage", |found| found.ephemeral_storage.as_mut().expect("storage").size_in_gib = 40).await;
+    let volume = |found: &mut EcsTaskDefinition, change: fn(&mut EfsVolumeConfiguration)| {
+        let volumes = found.volumes.as_mut().expect("volumes");
+        change(volumes.iter_mut().find_map(|volume| volume.efs_volume_configuration.as_mut()).expect("a volume on EFS"));
+    };
+    spoil(it, "/volumes/data/fileSystem", |found| volume(found, |efs| efs.file_system_id = "fs-9".into())).await;
+    let authorization = |efs: &mut EfsVolumeConfiguration, point: &str, iam: EfsAuthorizationConfigIam| {
+        efs.authorization_config = Some(EfsAuthorizationConfig::builder().access_point_id(point).iam(iam).build());
+    };
+    let in_volume = |found: &mut EcsTaskDefinition, point: &str, iam: EfsAuthorizationConfigIam| {
+        let volumes = found.volumes.as_mut().expect("volumes");
+        authorization(volumes.iter_mut().find_map(|volume| volume.efs_volume_configuration.as_mut()).expect("on EFS"), point, iam);
+    };
+    spoil(it, "/volumes/data/accessPoint", |found| in_volume(found, "fsap-9", EfsAuthorizationConfigIam::Enabled)).await;
+    spoil(it, "/volumes/data/iam", |found| in_volume(found, "fsap-0123", EfsAuthorizationConfigIam::Disabled)).await;
+    in_the_container(it).await;
+    it.rests().await;
+}
+
+async fn in_the_container(it: &Subject) {
+    let pair = |name: &str, value: &str| KeyValuePair::builder().name(name).value(value).build();
+    spoil(it, "/containers/mongodb/essential", |found| mongodb(found).essential = Some(false)).await;
+    spoil(it, "/containers/mongodb/memory", |found| mongodb(found).memory = Some(300)).await;
+    spoil(it, "/containers/mongodb/cpu", |found| mongodb(found).cpu = 64).await;
+    spoil(it, "/containers/mongodb/environment/TZ", |found| mongodb(found).environment = Some(vec![pair("TZ", "UTC"), pair("A", "")]))
+        .await;
+    spoil(it, "/containers/mongodb/entryPoint", |found| mongodb(found).entry_point = Some(vec!["sh".into()])).await;
+    spoil(it, "/containers/mongodb/command", |found| mongodb(found).command = Some(vec!["mongod".into()])).await;
+    spoil(it, "/containers/mongodb/user", |found| mongodb(found).user = Some("root".into())).await;
+    spoil(it, "/containers/mongodb/workingDirectory", |found| mongodb(found).working_directory = Some("/".into())).await;
+    spoil(it, "/containers/mongodb/readonlyRootFilesystem", |found| mongodb(found).readonly_root_filesystem = Some(false)).await;
+    spoil(it, "/containers/mongodb/stopTimeout", |found| mongodb(found).stop_timeout = Some(30)).await;
+    spoil(it, "/containers/mongodb/dependsOn", |found| mongodb(found).depends_on = Some(Vec::new())).await;
+    let health =
+        |found: &mut EcsTaskDefinition, change: fn(&mut HealthCheck)| change(mongodb(found).health_check.as_mut().expect("a check"));
+    spoil(it, "/containers/mongodb/healthCheck/command", |found| health(found, |check| check.command = vec!["NONE".into()])).await;
+    spoil(it, "/containers/mongodb/healthCheck/interval", |found| health(found, |check| check.interval = Some(60))).await;
+    spoil(it, "/containers/mongodb/healthCheck/timeout", |found| health(found, |check| check.timeout = Some(9))).await;
+    spoil(it, "/containers/mongodb/healthCheck/retries", |found| health(found, |check| check.retries = Some(5))).await;
+    spoil(it, "/containers/mongodb/healthCheck/startPeriod", |found| health(found, |check| check.start_period = Some(90))).await;
+    spoil(it, "/containers/mongodb/ports", |found| mongodb(found).port_mappings = Some(Vec::new())).await;
+    spoil(it, "/containers/mongodb/mountPoints", |found| {
+        mongodb(found).mount_points.as_mut().expect("mounts").truncate(1);
+    })
+    .await;
+    let option = |found: &mut EcsTaskDefinition, key: &str, value: &str| {
+        let options = mongodb(found).log_configuration.as_mut().and_then(|logs| logs.options.as_mut()).expect("options");
+        options.insert(key.to_owned(), value.to_owned());
+    };
+    spoil(it, "/containers/mongodb/logs/group", |found| option(found, "awslogs-group", "/other")).await;
+    spoil(it, "/containers/mongodb/logs/streamPrefix", |found| option(found, "awslogs-stream-prefix", "other")).await;
+    spoil(it, "/containers/mongodb/logs/mode", |found| option(found, "mode", "blocking")).await;
+    spoil(it, "/containers/init", |found| {
+        found.container_definitions.as_mut().expect("containers").retain(|container| container.name.as_deref() == Some("mongodb"))
+    })
+    .await;
 }
 
 #[tokio::test]

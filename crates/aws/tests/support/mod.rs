@@ -1,5 +1,7 @@
 //! What every convergence test needs: clients for the emulators, and a subject that is applied, spoiled and repaired.
 
+mod cbor;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +13,15 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use chrono::NaiveDate;
 use meteoctl_aws::client::{Aws, StackIdentity};
 use meteoctl_engine::diff::Diff;
 use meteoctl_engine::kind::{AnyKind, Change, Meta, Sight, Standing};
 use meteoctl_engine::tally::Tally;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What has no free emulator in LocalStack comes from Moto; EC2 too, because Moto's ECS looks for subnets in its own.
 const FROM_MOTO: [&str; 4] = ["ECS", "EC2", "EFS", "ECR"];
@@ -65,7 +69,53 @@ impl HttpClient for InAccount<SharedHttpClient> {
 impl HttpConnector for InAccount<SharedHttpConnector> {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         request.headers_mut().insert("x-moto-account-id", self.account.clone());
-        self.inner.call(request)
+        match request.uri().split_once("/service/GraniteServiceVersion20100801/operation/") {
+            Some((address, operation)) => {
+                let (address, operation) = (format!("{address}/"), operation.to_owned());
+                in_json(&self.inner, request, address, &operation)
+            }
+            None => self.inner.call(request),
+        }
+    }
+}
+
+/// CloudWatch takes CBOR, which the SDK speaks, and JSON; the emulators speak JSON alone. Says the same in JSON, both ways.
+/// Points in time are left out of answers: JSON has no type for them.
+fn in_json(inner: &SharedHttpConnector, mut request: HttpRequest, address: String, operation: &str) -> HttpConnectorFuture {
+    let body = cbor::decode(&mut request.body().bytes().expect("a body in memory")).to_string();
+    let headers = request.headers_mut();
+    headers.remove("smithy-protocol");
+    headers.insert("content-type", "application/x-amz-json-1.0");
+    headers.insert("accept", "application/json");
+    headers.insert("content-length", body.len().to_string());
+    headers.insert("x-amz-target", format!("GraniteServiceVersion20100801.{operation}"));
+    *request.body_mut() = body.into();
+    request.set_uri(address).expect("an address");
+    let answer = inner.call(request);
+    HttpConnectorFuture::new(async move {
+        let mut answer = answer.await?;
+        let body = std::mem::replace(answer.body_mut(), SdkBody::taken());
+        let text = ByteStream::new(body).collect().await.expect("an answer").to_vec();
+        let mut value: Value = if text.is_empty() { Value::Object(Map::new()) } else { serde_json::from_slice(&text).expect("JSON") };
+        without_times(&mut value);
+        let mut bytes = Vec::new();
+        cbor::encode(&value, &mut bytes);
+        answer.headers_mut().insert("smithy-protocol", "rpc-v2-cbor");
+        answer.headers_mut().insert("content-type", "application/cbor");
+        answer.headers_mut().remove("content-length");
+        *answer.body_mut() = bytes.into();
+        Ok(answer)
+    })
+}
+
+fn without_times(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, inner| !key.ends_with("Timestamp") && !inner.is_null());
+            map.values_mut().for_each(without_times);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_times),
+        _ => {}
     }
 }
 

@@ -46,6 +46,26 @@ async fn what_a_new_file_system_cannot_take_yet_follows_later() {
 }
 
 #[tokio::test]
+async fn a_backup_policy_switched_off_is_named_alone_and_switched_on() {
+    let data = Canned::new(
+        "FileSystem",
+        "data",
+        json!({"backup": true, "encrypted": true}),
+        vec![
+            on("GET /backup-policy").body(json!({"BackupPolicy": {"Status": "DISABLED"}})),
+            on("PUT /backup-policy").body(json!({"BackupPolicy": {"Status": "ENABLING"}})),
+            on("GET /2015-02-01/file-systems").body(list("available")),
+            on("Action=GetCallerIdentity").body(IDENTITY),
+        ],
+    );
+    let Standing::Drifted(diff) = data.look().await.standing else { panic!("it is off") };
+    assert_eq!(diff.paths(), ["/backup"]);
+    data.update().await.expect("switched on");
+    let sent = data.replay.requests("PUT");
+    assert!(sent.len() == 1 && sent[0].contains("\"Status\":\"ENABLED\""), "{sent:?}");
+}
+
+#[tokio::test]
 async fn throughput_is_changed_in_place() {
     let spec = json!({"throughput": {"provisionedMibps": 64.0}});
     let data = Canned::new(

@@ -32,6 +32,27 @@ async fn the_group_of_exactly_this_name_may_be_on_a_later_page() {
 }
 
 #[tokio::test]
+async fn a_key_put_on_by_hand_is_named_and_taken_off() {
+    let mut encrypted = group("/ecs/m");
+    encrypted["kmsKeyId"] = json!("arn:aws:kms:eu-west-3:123456789012:key/1");
+    let answers = vec![
+        on("DescribeLogGroups").body(json!({"logGroups": [encrypted]})),
+        on("ListTagsForResource").body(json!({"tags": {OURS: "proof", "meteoctl:document": "LogGroup//ecs/m"}})),
+        on("DisassociateKmsKey").body("{}"),
+        on("\"kmsKeyId\":\"arn:aws:kms:eu-west-3:123456789012:key/2\"").body("{}"),
+    ];
+    let off = Canned::new("LogGroup", "/ecs/m", json!({"retentionDays": 30, "kms": "none"}), answers.clone());
+    let Standing::Drifted(diff) = off.look().await.standing else { panic!("the key differs") };
+    assert_eq!(diff.paths(), ["/kms"]);
+    off.update().await.expect("taken off");
+    assert_eq!((off.replay.requests("DisassociateKmsKey").len(), off.replay.requests("PutRetentionPolicy").len()), (1, 0));
+    let other = json!({"retentionDays": 30, "kms": {"ref": "Key/k", "outputs": {"arn": "arn:aws:kms:eu-west-3:123456789012:key/2"}}});
+    let other = Canned::new("LogGroup", "/ecs/m", other, answers);
+    other.update().await.expect("another key");
+    assert_eq!(other.replay.requests("AssociateKmsKey").len(), 1);
+}
+
+#[tokio::test]
 async fn a_conflicting_change_of_a_group_passes() {
     let log_group = Canned::new(
         "LogGroup",

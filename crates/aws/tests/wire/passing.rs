@@ -22,6 +22,15 @@ async fn throttling_passes_in_every_shape() {
     passes("LogGroup", json!({}), on("POST").json_error(400, "ServiceUnavailableException")).await;
     passes("Secret", json!({"generate": {}}), on("POST").json_error(400, "ThrottlingException")).await;
     passes("Secret", json!({"generate": {}}), on("POST").json_error(500, "InternalServiceError")).await;
+    passes("Cluster", json!({}), on("POST").json_error(400, "ThrottlingException")).await;
+    passes("Cluster", json!({}), on("POST").json_error(500, "ServerException")).await;
+    passes("TaskDefinition", crate::ecs::definition(), on("POST").json_error(400, "ThrottlingException")).await;
+    passes("Service", crate::ecs_tasks::service("task"), on("POST").json_error(400, "ThrottlingException")).await;
+    passes("Service", crate::ecs_tasks::service("service"), on("POST").json_error(503, "ServiceUnavailableException")).await;
+    passes("Schedule", crate::scheduler::nightly(), on("GET").rest_error(429, "ThrottlingException", "Rate exceeded")).await;
+    passes("Schedule", crate::scheduler::nightly(), on("GET").rest_error(500, "InternalServerException", "try again")).await;
+    let throttled = json!({"__type": "com.amazonaws.cloudwatch#ThrottlingException", "message": "Rate exceeded"});
+    passes("Alarm", crate::cloudwatch::no_task(), on("POST").status(400).cbor(&throttled)).await;
     passes("Repository", json!({}), on("POST").json_error(400, "ThrottlingException")).await;
     passes("FileSystem", json!({}), on("GET").status(429).header("x-amzn-errortype", "TooManyRequests").body("{}")).await;
     passes("FileSystem", json!({}), on("GET").status(500).header("x-amzn-errortype", "InternalServerError").body("{}")).await;

@@ -18,18 +18,20 @@ use meteoctl_engine::kind::{AnyKind, Change, Meta, Sight, Standing};
 use meteoctl_engine::tally::Tally;
 use serde_json::Value;
 
+use crate::cbor;
+
 /// One answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     words: Vec<&'static str>,
     status: u16,
     headers: Vec<(&'static str, &'static str)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 /// To requests that contain all these words (separated by blanks).
 pub fn on(words: &'static str) -> Answer {
-    Answer { words: words.split(' ').collect(), status: 200, headers: Vec::new(), body: String::new() }
+    Answer { words: words.split(' ').collect(), status: 200, headers: Vec::new(), body: Vec::new() }
 }
 
 impl Answer {
@@ -44,8 +46,25 @@ impl Answer {
     }
 
     pub fn body(mut self, body: impl ToString) -> Self {
-        self.body = body.to_string();
+        self.body = body.to_string().into_bytes();
         self
+    }
+
+    /// An answer of the protocol RPC v2 CBOR (CloudWatch).
+    pub fn cbor(mut self, body: &Value) -> Self {
+        self.body = Vec::new();
+        cbor::encode(body, &mut self.body);
+        self.header("smithy-protocol", "rpc-v2-cbor")
+    }
+
+    /// Error of the JSON protocol over REST (Scheduler): the code is in a header.
+    pub fn rest_error(self, status: u16, code: &'static str, message: &str) -> Self {
+        self.status(status).header("x-amzn-errortype", code).body(serde_json::json!({"Message": message, "message": message}))
+    }
+
+    /// Error of ECS: the message tells what the code does not.
+    pub fn ecs_error(self, code: &str, message: &str) -> Self {
+        self.status(400).body(serde_json::json!({"__type": code, "message": message}))
     }
 
     /// S3's error document.

@@ -1,17 +1,21 @@
 //! Which backups there are, and whether one is due.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::BackupSpec;
-use super::manifest::{BackupManifest, MANIFEST_SUFFIX, time_of};
+use super::manifest::{BackupManifest, DRILL_SUFFIX, MANIFEST_SUFFIX, time_of};
+use super::retention::surplus;
 use crate::mongo::DatabaseError;
-use crate::store::{ObjectInfo, Store, read_all};
+use crate::store::{Store, read_all};
 
 /// A manifest larger than this is none of ours (10,000 collections would fit).
 const MANIFEST_LIMIT: usize = 16 << 20;
+/// Manifests read at the same time.
+const AT_ONCE: usize = 16;
 
 /// One backup in the store.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +28,8 @@ pub struct Listed {
     pub bytes: u64,
     /// The manifest, if there is one and it speaks for an archive of this size: then the backup counts as verified.
     pub manifest: Option<BackupManifest>,
+    /// Whether the evidence of a restore drill lies beside it.
+    pub drilled: bool,
 }
 
 /// What a look found.
@@ -52,29 +58,34 @@ pub async fn list(store: &dyn Store, prefix: &str) -> Result<Vec<Listed>, Databa
         Err(error) if error.not_found => Vec::new(),
         outcome => outcome?,
     };
-    let by_key: BTreeMap<&str, &ObjectInfo> = objects.iter().map(|object| (object.key.as_str(), object)).collect();
-    let mut listed = Vec::new();
+    let keys: BTreeSet<&str> = objects.iter().map(|object| object.key.as_str()).collect();
+    let mut reads = Vec::new();
     for object in &objects {
         let Some(started_at) = time_of(&object.key) else { continue };
-        let manifest_key = format!("{}{MANIFEST_SUFFIX}", object.key);
-        let manifest = match by_key.contains_key(manifest_key.as_str()) {
-            true => read_manifest(store, &manifest_key, object).await?,
-            false => None,
-        };
-        listed.push(Listed { key: object.key.clone(), started_at, bytes: object.size, manifest });
+        let is_there = |suffix: &str| keys.contains(format!("{}{suffix}", object.key).as_str());
+        let backup = Listed { key: object.key.clone(), started_at, bytes: object.size, manifest: None, drilled: is_there(DRILL_SUFFIX) };
+        reads.push(complete(store, backup, is_there(MANIFEST_SUFFIX)));
     }
+    let mut listed: Vec<Listed> = futures_util::stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
     listed.sort_by_key(|backup| backup.started_at);
     Ok(listed)
 }
 
+async fn complete(store: &dyn Store, mut backup: Listed, has_manifest: bool) -> Result<Listed, DatabaseError> {
+    if has_manifest {
+        backup.manifest = read_manifest(store, &backup).await?;
+    }
+    Ok(backup)
+}
+
 /// The manifest, unless it cannot be read or speaks for another archive.
-async fn read_manifest(store: &dyn Store, key: &str, archive: &ObjectInfo) -> Result<Option<BackupManifest>, DatabaseError> {
-    let bytes = match read_all(store, key, MANIFEST_LIMIT).await {
+async fn read_manifest(store: &dyn Store, backup: &Listed) -> Result<Option<BackupManifest>, DatabaseError> {
+    let bytes = match read_all(store, &format!("{}{MANIFEST_SUFFIX}", backup.key), MANIFEST_LIMIT).await {
         Err(error) if error.not_found => return Ok(None),
         outcome => outcome?,
     };
     let manifest = serde_json::from_slice::<BackupManifest>(&bytes).ok();
-    Ok(manifest.filter(|manifest| manifest.bytes == archive.size && manifest.archive == archive.key))
+    Ok(manifest.filter(|manifest| manifest.bytes == backup.bytes && manifest.archive == backup.key))
 }
 
 /// Whether a backup is due at `now`: when no verified backup was begun at or after the last scheduled instant.
@@ -83,7 +94,8 @@ pub async fn look(store: &dyn Store, spec: &BackupSpec, now: DateTime<Utc>) -> R
     Ok(judge(&list(store, &spec.prefix).await?, spec, now))
 }
 
-fn judge(listed: &[Listed], spec: &BackupSpec, now: DateTime<Utc>) -> BackupState {
+/// As [`look`], on a list already made with [`list`].
+pub fn judge(listed: &[Listed], spec: &BackupSpec, now: DateTime<Utc>) -> BackupState {
     let verified: Vec<&Listed> =
         listed.iter().filter(|backup| backup.manifest.as_ref().is_some_and(|m| m.database == spec.database)).collect();
     let newest = verified.last();
@@ -102,7 +114,7 @@ fn judge(listed: &[Listed], spec: &BackupSpec, now: DateTime<Utc>) -> BackupStat
         newest_at: newest.map(|backup| backup.started_at),
         verified: verified.len(),
         unverified: listed.len() - verified.len(),
-        surplus: spec.keep_last.map_or(0, |keep| verified.len().saturating_sub(keep.max(1))),
+        surplus: surplus(listed, spec).len(),
         next: spec.schedule.as_ref().and_then(|schedule| schedule.next(now)),
     }
 }

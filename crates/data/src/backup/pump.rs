@@ -65,6 +65,10 @@ async fn choose(server: &Server, database: &str, wished: &[String]) -> Result<Ve
         }
         found.retain(|info| wished.contains(&info.name));
     }
+    if found.is_empty() {
+        return Err(DatabaseError::rejected(doing(), "it holds no collection: an empty backup would save nobody")
+            .with_hint("run the import first, or restore the last backup into it"));
+    }
     if let Some(series) = found.iter().find(|info| info.kind == CollectionKind::TimeSeries) {
         return Err(DatabaseError::rejected(doing(), format!("{} is a time series collection", series.name))
             .with_hint("time series are not backed up: name the other collections, or use mongodump for this one"));

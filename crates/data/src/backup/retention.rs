@@ -1,26 +1,37 @@
 //! Expiry: the newest verified backups stay, whatever the number says at least one.
 
 use super::BackupSpec;
-use super::look::list;
+use super::look::{Listed, list};
 use super::manifest::{DRILL_SUFFIX, MANIFEST_SUFFIX};
 use crate::mongo::DatabaseError;
 use crate::store::Store;
+
+/// Verified backups of this database beyond the number to keep, oldest first.
+///
+/// The newest one that holds documents is never among them: a row of backups of an emptied database must not
+/// push out the last one worth having.
+pub(super) fn surplus<'a>(listed: &'a [Listed], spec: &BackupSpec) -> Vec<&'a Listed> {
+    let Some(keep) = spec.keep_last else { return Vec::new() };
+    let documents = |backup: &Listed| backup.manifest.as_ref().filter(|manifest| manifest.database == spec.database).map(|m| m.documents);
+    let mut verified: Vec<&Listed> = listed.iter().filter(|backup| documents(backup).is_some()).collect();
+    let treasure = verified.iter().rev().find(|backup| documents(backup) > Some(0)).map(|backup| &backup.key);
+    verified.truncate(verified.len().saturating_sub(keep.max(1)));
+    verified.retain(|backup| Some(&backup.key) != treasure);
+    verified
+}
 
 /// Removes verified backups of this database beyond the number to keep, oldest first; says which.
 ///
 /// Archives without a manifest are left alone: they may be another tool's. The archive goes before its
 /// manifest, so an interrupted removal leaves a manifest without archive, which is swept up next time.
 pub async fn expire(store: &dyn Store, spec: &BackupSpec) -> Result<Vec<String>, DatabaseError> {
-    let Some(keep) = spec.keep_last else { return Ok(Vec::new()) };
+    if spec.keep_last.is_none() {
+        return Ok(Vec::new());
+    }
     let listed = list(store, &spec.prefix).await?;
-    let verified: Vec<String> = listed
-        .into_iter()
-        .filter(|backup| backup.manifest.as_ref().is_some_and(|manifest| manifest.database == spec.database))
-        .map(|backup| backup.key)
-        .collect();
-    let surplus = verified.len().saturating_sub(keep.max(1));
+    let surplus: Vec<String> = surplus(&listed, spec).into_iter().map(|backup| backup.key.clone()).collect();
     let mut removed = Vec::new();
-    for key in verified.into_iter().take(surplus) {
+    for key in surplus {
         store.delete(&key).await?;
         store.delete(&format!("{key}{DRILL_SUFFIX}")).await?;
         store.delete(&format!("{key}{MANIFEST_SUFFIX}")).await?;

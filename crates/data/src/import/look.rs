@@ -113,8 +113,14 @@ fn same_keys(index: &IndexSpec, document: &Document) -> bool {
         })
 }
 
+/// Names of the wished indexes that are not there or differ.
+pub async fn missing_indexes(server: &Server, spec: &ImportSpec) -> Result<Vec<String>, DatabaseError> {
+    let (missing, _) = index_difference(spec, &server.indexes(&spec.database, &spec.collection).await?);
+    Ok(missing.iter().map(IndexSpec::name).collect())
+}
+
 /// Builds what is missing. Called after the load, when an empty collection takes its documents fastest.
-pub(super) async fn ensure_indexes(server: &Server, spec: &ImportSpec) -> Result<(), DatabaseError> {
+pub async fn ensure_indexes(server: &Server, spec: &ImportSpec) -> Result<(), DatabaseError> {
     server.create(&spec.database, &spec.collection, &doc! {}).await?;
     let (missing, _) = index_difference(spec, &server.indexes(&spec.database, &spec.collection).await?);
     server.create_indexes(&spec.database, &spec.collection, missing.iter().map(IndexSpec::to_document).collect()).await

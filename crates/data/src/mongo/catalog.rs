@@ -92,6 +92,14 @@ impl Server {
         }
     }
 
+    /// Names of the databases this user may see.
+    pub async fn databases(&self) -> Result<Vec<String>, DatabaseError> {
+        let command = doc! {"listDatabases": 1, "nameOnly": true, "authorizedDatabases": true};
+        let reply = self.repeatable("admin", &command, "list the databases").await?;
+        let all = reply.get_array("databases").into_iter().flatten().filter_map(Bson::as_document);
+        Ok(all.filter_map(|database| database.get_str("name").ok().map(str::to_owned)).collect())
+    }
+
     /// Drops a database; one that is not there is fine.
     pub async fn drop_database(&self, database: &str) -> Result<(), DatabaseError> {
         let command = doc! {"dropDatabase": 1, "writeConcern": {"w": "majority"}};

@@ -15,7 +15,7 @@ pub(super) struct Flat {
     open: VecDeque<(Reading, Flags)>,
     /// How many readings left `open` at its front.
     gone: usize,
-    runs: [Run; 8],
+    runs: [Run; Variable::COUNT],
 }
 
 /// The longest stretch up to now in which a variable stayed within its least change.

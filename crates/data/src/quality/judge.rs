@@ -8,7 +8,7 @@ const LONGEST_STEP: i64 = 3_600;
 
 /// Flags of one reading: per variable and test.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Flags([[Flag; 6]; 8]);
+pub(super) struct Flags([[Flag; 6]; Variable::COUNT]);
 
 impl Flags {
     pub fn get(&self, variable: Variable, test: Test) -> Flag {
@@ -27,7 +27,7 @@ impl Flags {
 
 /// Judges a reading by itself and by the one before. Persistence stays open: it needs what follows.
 pub(super) fn judge(now: &Reading, before: Option<&Reading>) -> Flags {
-    let mut flags = Flags([[Flag::NotEvaluated; 6]; 8]);
+    let mut flags = Flags([[Flag::NotEvaluated; 6]; Variable::COUNT]);
     for variable in Variable::ALL {
         let Some(value) = now.get(variable) else {
             for test in Test::ALL {
@@ -111,7 +111,10 @@ fn consistency(now: &Reading, flags: &mut Flags) {
         flags.set(Variable::DewPoint, Test::Consistency, flag);
     }
     if let (Some(wind), Some(gust)) = (get(Variable::Wind), get(Variable::Gust)) {
-        flags.set(Variable::Gust, Test::Consistency, if gust + ROUNDING / 3.6 < wind { Flag::Suspect } else { Flag::Good });
+        // Which of the two is wrong cannot be told: both are suspect.
+        let flag = if gust + ROUNDING / 3.6 < wind { Flag::Suspect } else { Flag::Good };
+        flags.set(Variable::Gust, Test::Consistency, flag);
+        flags.set(Variable::Wind, Test::Consistency, flag);
     }
     if let (Some(wind), Some(_)) = (get(Variable::Wind), get(Variable::Direction)) {
         flags.set(Variable::Direction, Test::Consistency, if wind == 0.0 { Flag::Suspect } else { Flag::Good });

@@ -1,4 +1,4 @@
-//! JUnit XML: one case per station, variable and test, and one per limit of the gate.
+//! JUnit XML: one case per station, variable and test, one per station and test of stretches, and one for the gate.
 
 use std::fmt::Write;
 
@@ -36,6 +36,22 @@ pub(super) fn write(report: &QualityReport) -> String {
                     writeln!(cases, "/>")
                 };
             }
+        }
+    }
+    for (id, station) in &report.stations {
+        for (test, counts) in &station.stretches {
+            tests += 1;
+            let _ = write!(cases, "    <testcase classname=\"{}\" name=\"{}\"", escape(id), escape(test));
+            let evidence = report.findings.iter().filter(|finding| finding.station == *id && finding.test == *test);
+            let evidence: Vec<String> = evidence.map(|found| format!("{} to {}: {}", found.from, found.until, found.evidence)).collect();
+            let _ = if counts.evaluated == 0 {
+                skipped += 1;
+                writeln!(cases, ">\n      <skipped/>\n    </testcase>")
+            } else if evidence.is_empty() {
+                writeln!(cases, "/>")
+            } else {
+                writeln!(cases, ">\n      <system-out>{}</system-out>\n    </testcase>", escape(&evidence.join("\n")))
+            };
         }
     }
     format!(

@@ -1,4 +1,4 @@
-//! Stations beside stations, on hourly means (longer ones where a series had to be thinned).
+//! Stations beside stations, on hourly means.
 //!
 //! With two to four stations each pair's difference is held against its own band; with five or more, each station
 //! against the median of its neighbours. What cannot be compared is "not evaluated", never "good".
@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::series::Series;
+use super::finding::{Findings, StretchTest, median, runs, spread};
+use super::hours::Hour;
 use super::station::Station;
 use super::thresholds::Variable;
+use super::{clocks, scales};
 
-/// Shortest means that are compared, seconds.
 const HOUR: i64 = 3_600;
 /// Fewest common hours for a band.
 const LEAST_COMMON: usize = 24;
@@ -19,15 +20,13 @@ const LEAST_COMMON: usize = 24;
 const WIDTHS: f64 = 5.0;
 /// Half the band at least: °C, hPa.
 const FLOORS: [(Variable, f64); 2] = [(Variable::Temperature, 3.0), (Variable::Pressure, 2.0)];
-/// A median absolute deviation of the normal distribution times this is its standard deviation.
-const MAD_TO_SIGMA: f64 = 1.4826;
 /// Neighbours lie within this many kilometres and metres of height.
 const RADIUS_KM: f64 = 75.0;
 const HEIGHT_M: f64 = 300.0;
 /// Stations, the judged one included, from which the buddy test runs.
 const BUDDIES: usize = 5;
-/// Stations whose pairs are compared.
-const MOST_STATIONS: usize = 64;
+/// Neighbours a station is held against: the nearest ones.
+const MOST_NEIGHBOURS: usize = 8;
 
 /// The comparison of stations.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,84 +56,126 @@ pub struct Comparison {
     pub band: f64,
 }
 
-/// Compares all stations.
-pub(super) fn compare(stations: &BTreeMap<String, Station>) -> Neighbours {
-    let usable: Vec<(&String, &Station)> = stations.iter().filter(|(_, station)| station.records > 0).take(MOST_STATIONS).collect();
-    let width = usable.iter().map(|(_, station)| station.series.width).max().unwrap_or(HOUR).max(HOUR);
-    let hourly: Vec<Series> = usable.iter().map(|(_, station)| station.series.coarser(width)).collect();
-    let mut found = Neighbours::default();
-    if usable.len() < 2 {
-        found.method = "not evaluated".to_owned();
-        found.note = "one station has no neighbours".to_owned();
-        return found;
+/// A station's neighbours, the nearest first.
+pub(super) struct Beside<'a>(Vec<(&'a str, &'a Station)>);
+
+impl<'a> Beside<'a> {
+    fn of(id: &str, stations: &'a BTreeMap<String, Station>) -> Beside<'a> {
+        let Some(station) = stations.get(id) else { return Beside(Vec::new()) };
+        let others = stations.iter().filter(|(other, neighbour)| *other != id && neighbour.records > 0);
+        let mut near: Vec<(f64, &str, &Station)> =
+            others.filter_map(|(other, neighbour)| Some((distance(station, neighbour)?, other.as_str(), neighbour))).collect();
+        near.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)));
+        Beside(near.into_iter().take(MOST_NEIGHBOURS).map(|(_, other, neighbour)| (other, neighbour)).collect())
     }
-    let buddies = usable.len() >= BUDDIES;
-    found.method = if buddies { "buddy" } else { "pair" }.to_owned();
-    found.note = format!(
-        "means of {width} s; band: median ± the larger of {WIDTHS} robust standard deviations and a floor (3 °C, 2 hPa); within {RADIUS_KM} km and {HEIGHT_M} m of height; at least {LEAST_COMMON} common means"
-    );
-    for (index, (id, station)) in usable.iter().enumerate() {
-        let near = |other: usize| usable.get(other).is_some_and(|(_, neighbour)| other != index && near(station, neighbour));
-        let others: Vec<usize> = (0..usable.len()).filter(|other| near(*other)).collect();
-        let groups: Vec<Vec<usize>> = match buddies {
-            true if others.len() + 1 >= BUDDIES => vec![others],
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a Station)> {
+        self.0.iter().copied()
+    }
+}
+
+/// Runs every test of stretches.
+pub(super) fn compare(stations: &BTreeMap<String, Station>, findings: &mut Findings) -> Neighbours {
+    let usable = stations.values().filter(|station| station.records > 0).count();
+    let buddies = usable >= BUDDIES;
+    let mut found = Neighbours {
+        method: if usable < 2 {
+            "not evaluated"
+        } else if buddies {
+            "buddy"
+        } else {
+            "pair"
+        }
+        .to_owned(),
+        note: match usable {
+            0 | 1 => "one station has no neighbours".to_owned(),
+            _ => format!(
+                "hourly means; band: median ± the larger of {WIDTHS} robust standard deviations and a floor (3 °C, 2 hPa); neighbours within {RADIUS_KM} km and {HEIGHT_M} m of height; at least {LEAST_COMMON} common hours"
+            ),
+        },
+        comparisons: Vec::new(),
+    };
+    for (id, station) in stations {
+        let beside = Beside::of(id, stations);
+        clocks::sun(id, station, findings);
+        clocks::lag(id, station, &beside, findings);
+        scales::gust(id, station, findings);
+        scales::wind(id, station, &beside, findings);
+        findings.count(id, StretchTest::NeighbourBand, 0, 0);
+        let groups: Vec<Vec<(&str, &Station)>> = match buddies {
+            true if beside.0.len() + 1 >= BUDDIES => vec![beside.0],
             true => Vec::new(),
-            false => others.into_iter().filter(|other| *other > index).map(|other| vec![other]).collect(),
+            // Each pair once.
+            false => beside.iter().filter(|(other, _)| *other > id.as_str()).map(|pair| vec![pair]).collect(),
         };
         for group in groups {
             for (variable, floor) in FLOORS {
-                let Some(own) = hourly.get(index) else { continue };
-                let series: Vec<&Series> = group.iter().filter_map(|other| hourly.get(*other)).collect();
-                let names = std::iter::once(*id).chain(group.iter().filter_map(|other| usable.get(*other).map(|(id, _)| *id)));
-                found.comparisons.extend(band(own, &series, variable, floor, names.cloned().collect()));
+                found.comparisons.extend(band((id, station), &group, variable, floor, findings));
             }
         }
     }
     found
 }
 
-fn near(a: &Station, b: &Station) -> bool {
-    let (Some(lat_a), Some(lon_a), Some(lat_b), Some(lon_b)) = (a.latitude, a.longitude, b.latitude, b.longitude) else { return false };
+/// Kilometres between two stations; `None` when they are no neighbours or their places are unknown.
+fn distance(a: &Station, b: &Station) -> Option<f64> {
+    let ((lat_a, lon_a), (lat_b, lon_b)) = (a.place()?, b.place()?);
     let height = (a.elevation.unwrap_or(0.0) - b.elevation.unwrap_or(0.0)).abs();
     // Equirectangular distance: exact enough at this radius.
     let east = (lon_a - lon_b).to_radians() * ((lat_a + lat_b) / 2.0).to_radians().cos();
     let north = (lat_a - lat_b).to_radians();
-    6_371.0 * east.hypot(north) <= RADIUS_KM && height <= HEIGHT_M
+    Some(6_371.0 * east.hypot(north)).filter(|km| *km <= RADIUS_KM && height <= HEIGHT_M)
 }
 
-fn band(own: &Series, others: &[&Series], variable: Variable, floor: f64, stations: Vec<String>) -> Option<Comparison> {
-    let mean = |series: &Series, hour: &i64| series.buckets.get(hour).and_then(|bucket| bucket[variable as usize].mean());
+fn mean(variable: Variable, hour: &Hour) -> Option<f64> {
+    if variable == Variable::Pressure { hour.pressure.of(1) } else { hour.temperature.of(1) }
+}
+
+fn band(
+    (id, station): (&str, &Station),
+    others: &[(&str, &Station)],
+    variable: Variable,
+    floor: f64,
+    findings: &mut Findings,
+) -> Option<Comparison> {
     let mut differences = Vec::new();
-    for hour in own.buckets.keys() {
-        let mut around: Vec<f64> = others.iter().filter_map(|other| mean(other, hour)).collect();
+    for (number, hour) in station.hours.iter() {
+        let mut around: Vec<f64> = others.iter().filter_map(|(_, other)| mean(variable, other.hours.get(number)?)).collect();
         if around.len() < others.len().min(BUDDIES - 1) {
             continue;
         }
-        if let (Some(own), Some(around)) = (mean(own, hour), median(&mut around)) {
-            differences.push(own - around);
+        if let (Some(own), Some(around)) = (mean(variable, hour), median(&mut around)) {
+            differences.push((number, own - around));
         }
     }
-    if differences.len() < LEAST_COMMON {
-        return None;
-    }
-    let middle = median(&mut differences.clone())?;
-    let deviation = median(&mut differences.iter().map(|difference| (difference - middle).abs()).collect::<Vec<f64>>())?;
-    let half = (WIDTHS * MAD_TO_SIGMA * deviation).max(floor);
-    let suspect = differences.iter().filter(|difference| (**difference - middle).abs() > half).count();
+    let values: Vec<f64> = differences.iter().map(|(_, difference)| *difference).collect();
+    let (middle, sigma) = spread(&values).filter(|_| values.len() >= LEAST_COMMON)?;
+    let half = (WIDTHS * sigma).max(floor);
+    let outside: Vec<i64> = differences.iter().filter(|(_, value)| (value - middle).abs() > half).map(|(number, _)| *number).collect();
+    // Of a pair nobody knows which one is wrong: both are suspect.
+    let judged: Vec<&str> = match others {
+        [(other, _)] => vec![id, other],
+        _ => vec![id],
+    };
     let two = |value: f64| (value * 100.0).round() / 100.0;
+    for one in &judged {
+        findings.count(one, StretchTest::NeighbourBand, values.len() as u64, outside.len() as u64);
+        for (first, last) in runs(outside.iter().copied()) {
+            let beside = match others {
+                [(other, _)] => if *one == *other { id } else { other }.to_owned(),
+                several => format!("{} neighbours", several.len()),
+            };
+            let (word, unit) = if variable == Variable::Pressure { ("pressure", "hPa") } else { ("temperature", "°C") };
+            let evidence = format!("{word} is more than {} {unit} off its usual difference to {beside}", two(half));
+            findings.add(one, StretchTest::NeighbourBand, &[variable], (first * HOUR, (last + 1) * HOUR), evidence);
+        }
+    }
     Some(Comparison {
-        stations,
+        stations: std::iter::once(id).chain(others.iter().map(|(other, _)| *other)).map(str::to_owned).collect(),
         variable: variable.field().to_owned(),
-        hours: differences.len() as u64,
-        suspect: suspect as u64,
+        hours: values.len() as u64,
+        suspect: outside.len() as u64,
         median: two(middle),
         band: two(half),
     })
-}
-
-fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    if values.len() % 2 == 1 { Some(upper) } else { Some((upper + *values.get(middle.checked_sub(1)?)?) / 2.0) }
 }

@@ -12,6 +12,8 @@ use super::thresholds::Variable;
 
 /// Markup, style and drawing code with two places to fill in.
 const TEMPLATE: &str = include_str!("page.html");
+/// What the tests are worth: measured by `tests/quality_score.rs`, which fails when this is not what it measures.
+const SCORE: &str = include_str!("score.txt");
 /// Stations whose series are drawn; the figures hold all of them.
 const MOST_STATIONS: usize = 64;
 
@@ -21,10 +23,13 @@ pub(super) fn write(report: &QualityReport, stations: &BTreeMap<String, Station>
     let data = json!({"report": report, "series": series});
     // Inside a script element only `<` could end it early.
     let data = data.to_string().replace('<', "\\u003c");
-    TEMPLATE.replace("{{title}}", &escape(&report.dataset)).replace("{{data}}", &data)
+    let (before, behind) = TEMPLATE.split_once("{{data}}").unwrap_or((TEMPLATE, ""));
+    // What came from outside goes in last: it is never searched for places to fill in.
+    let before = before.replace("{{score}}", &escape(SCORE)).replace("{{title}}", &escape(&report.dataset));
+    [before.as_str(), &data, behind].concat()
 }
 
-/// One station's series: bucket starts, and per variable mean, low, high and worst flag, null where there is nothing.
+/// One station's series: bucket starts, and per variable mean (of rain the sum), low, high and worst flag, null where there is nothing.
 fn series(series: &Series) -> Value {
     let starts: Vec<i64> = series.buckets.keys().map(|number| number * series.width).collect();
     let variable = |variable: Variable| -> Option<Value> {
@@ -36,7 +41,7 @@ fn series(series: &Series) -> Value {
         let pick = |value: &dyn Fn(usize) -> Option<f64>| (0..buckets.len()).map(|at| value(at).map(two)).collect::<Vec<_>>();
         let filled = |at: usize| buckets.get(at).filter(|bucket| bucket.count > 0);
         Some(json!({
-            "mean": pick(&|at| filled(at)?.mean()),
+            "mean": pick(&|at| if variable == Variable::Rain { filled(at).map(|bucket| bucket.sum) } else { filled(at)?.mean() }),
             "low": pick(&|at| Some(filled(at)?.low)),
             "high": pick(&|at| Some(filled(at)?.high)),
             "flag": (0..buckets.len()).map(|at| filled(at).map_or(9, |bucket| bucket.worst as u8)).collect::<Vec<_>>(),

@@ -49,6 +49,8 @@ pub(super) struct Measurements {
     wind_direction_deg: Option<f64>,
     #[serde(default)]
     precip_accum_mm: Option<f64>,
+    #[serde(default)]
+    solar_w_m2: Option<f64>,
 }
 
 /// Values in the tests' units.
@@ -56,7 +58,7 @@ pub(super) struct Measurements {
 pub(super) struct Reading {
     /// Seconds since the epoch.
     pub instant: i64,
-    values: [Option<f64>; 8],
+    values: [Option<f64>; Variable::COUNT],
     /// The day's rain counter, mm.
     pub counter: Option<f64>,
 }
@@ -75,13 +77,14 @@ impl Reading {
             m.wind_gust.map(|speed| speed / KMH_PER_MS),
             m.wind_direction_deg,
             m.precip_mm,
+            m.solar_w_m2,
         ];
         Some(Reading { instant, values, counter: m.precip_accum_mm })
     }
 
     #[cfg(test)]
     pub fn new(instant: i64) -> Reading {
-        Reading { instant, values: [None; 8], counter: None }
+        Reading { instant, values: [None; Variable::COUNT], counter: None }
     }
 
     pub fn get(&self, variable: Variable) -> Option<f64> {

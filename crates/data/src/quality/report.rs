@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::finding::{Finding, Findings, Stretches};
 use super::gate::{self, Gate, Verdict};
 use super::neighbours::{self, Neighbours};
 use super::scan::Scanned;
 use super::spec::{Limits, QualitySpec};
 use super::station::Station;
-use super::thresholds::{self, FLAGS, Test, Threshold, Variable};
+use super::table::{self, Threshold};
+use super::thresholds::{FLAGS, Test, Variable};
 use crate::decimal::round_half_even;
 use crate::manifest::{DatasetManifest, Ledger};
 use crate::reading::timestamp;
 
 /// Layout version of the report.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Share of a day's readings below which a day counts as incomplete, percent.
 const COVERED_PERCENT: u64 = 80;
 const DAY: i64 = 86_400;
@@ -60,6 +62,10 @@ pub struct QualityReport {
     pub stations: BTreeMap<String, StationReport>,
     /// Comparison of stations.
     pub neighbours: Neighbours,
+    /// Stretches of time that are suspect as a whole.
+    pub findings: Vec<Finding>,
+    /// What a person should know although the gate may pass.
+    pub warnings: Vec<String>,
     /// What the flags mean.
     pub flag_scale: BTreeMap<u8, String>,
     /// Thresholds and their sources.
@@ -126,6 +132,8 @@ pub struct StationReport {
     pub coverage: Coverage,
     /// Per variable: worst flags and flags per test.
     pub variables: BTreeMap<String, VariableReport>,
+    /// Tests of stretches of time: how many were judged, how many are suspect.
+    pub stretches: BTreeMap<String, Stretches>,
 }
 
 /// How much of the expected readings came.
@@ -171,8 +179,11 @@ pub(super) fn build(
     scanned: Scanned,
     now: DateTime<Utc>,
 ) -> (QualityReport, BTreeMap<String, Station>) {
+    let mut findings = Findings::default();
+    let neighbours = neighbours::compare(&scanned.stations, &mut findings);
+    let mut counts = findings.counts;
     let stations: BTreeMap<String, StationReport> =
-        scanned.stations.iter().map(|(id, station)| (id.clone(), station_report(station))).collect();
+        scanned.stations.iter().map(|(id, station)| (id.clone(), station_report(station, counts.remove(id).unwrap_or_default()))).collect();
     let mut sources: BTreeMap<String, SourceReport> = BTreeMap::new();
     let (mut missing, mut total, mut duplicates) = (Missing::default(), 0, 0);
     for station in stations.values() {
@@ -207,9 +218,11 @@ pub(super) fn build(
         unknown_fields: manifest.unknown_fields.clone(),
         sources,
         stations,
-        neighbours: neighbours::compare(&scanned.stations),
+        neighbours,
+        findings: findings.list,
+        warnings: Vec::new(),
         flag_scale: scale(),
-        thresholds: thresholds::table(),
+        thresholds: table::table(),
     };
     report.gate = gate::judge(&spec.fail, &report);
     if report.unreadable_lines > 0 || report.total_records != manifest.documents {
@@ -220,7 +233,31 @@ pub(super) fn build(
         );
         report.gate.reasons.push(reason);
     }
+    report.warnings = warnings(&report);
     (report, scanned.stations)
+}
+
+/// `1 row`, `2 rows`.
+fn counted(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What should be looked at although it may be within the limits.
+fn warnings(report: &QualityReport) -> Vec<String> {
+    let ledger = &report.ledger;
+    let rejects = (ledger.rejected_rows + ledger.rejected_values > 0).then(|| {
+        let (rows, values) = (counted(ledger.rejected_rows, "row"), counted(ledger.rejected_values, "value"));
+        format!("{rows} and {values} could not be read: see the rejects beside the dataset")
+    });
+    let unknown = report.unknown_fields.iter().map(|(name, count)| {
+        format!("the source brings a field nobody knows, `{name}`, in {}; it is kept in `extra`", counted(*count, "row"))
+    });
+    let stretches = match report.findings.len() {
+        0 => None,
+        1 => Some("1 stretch of time is suspect as a whole: see the findings".to_owned()),
+        some => Some(format!("{some} stretches of time are suspect as a whole: see the findings")),
+    };
+    rejects.into_iter().chain(unknown).chain(stretches).collect()
 }
 
 fn scale() -> BTreeMap<u8, String> {
@@ -228,7 +265,7 @@ fn scale() -> BTreeMap<u8, String> {
     FLAGS.iter().zip(words).map(|(flag, word)| (*flag as u8, word.to_owned())).collect()
 }
 
-fn station_report(station: &Station) -> StationReport {
+fn station_report(station: &Station, stretches: BTreeMap<String, Stretches>) -> StationReport {
     let counts =
         |flags: &[u64; 5]| FLAGS.iter().zip(flags).filter(|(_, count)| **count > 0).map(|(flag, count)| (*flag as u8, *count)).collect();
     let variable = |variable: Variable| {
@@ -251,6 +288,7 @@ fn station_report(station: &Station) -> StationReport {
         grid_seconds: station.grid(),
         coverage: coverage(station),
         variables: Variable::ALL.iter().map(|v| (v.field().to_owned(), variable(*v))).collect(),
+        stretches,
     }
 }
 

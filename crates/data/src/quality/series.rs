@@ -41,7 +41,7 @@ pub(super) struct Series {
     /// Length of a bucket in seconds.
     pub width: i64,
     /// Number of the bucket (seconds since the epoch over `width`) → variables.
-    pub buckets: BTreeMap<i64, [Bucket; 8]>,
+    pub buckets: BTreeMap<i64, [Bucket; Variable::COUNT]>,
 }
 
 impl Default for Series {
@@ -52,7 +52,7 @@ impl Default for Series {
 
 impl Series {
     pub fn add(&mut self, reading: &Reading, flags: &Flags) {
-        let bucket = self.buckets.entry(reading.instant.div_euclid(self.width)).or_insert([Bucket::EMPTY; 8]);
+        let bucket = self.buckets.entry(reading.instant.div_euclid(self.width)).or_insert([Bucket::EMPTY; Variable::COUNT]);
         for (variable, bucket) in Variable::ALL.into_iter().zip(bucket.iter_mut()) {
             if let Some(value) = reading.get(variable) {
                 bucket.join(&Bucket { sum: value, count: 1, low: value, high: value, worst: flags.worst(variable) });
@@ -68,7 +68,7 @@ impl Series {
         let mut wide = Series { width, buckets: BTreeMap::new() };
         for (number, bucket) in &self.buckets {
             let start = number * self.width;
-            let target = wide.buckets.entry(start.div_euclid(width)).or_insert([Bucket::EMPTY; 8]);
+            let target = wide.buckets.entry(start.div_euclid(width)).or_insert([Bucket::EMPTY; Variable::COUNT]);
             target.iter_mut().zip(bucket).for_each(|(target, bucket)| target.join(bucket));
         }
         wide

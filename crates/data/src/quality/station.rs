@@ -6,9 +6,11 @@ use chrono::{DateTime, Offset, TimeZone, Utc, offset::LocalResult};
 use chrono_tz::Tz;
 
 use super::flat::Flat;
+use super::hours::Hours;
 use super::judge::{Flags, judge};
 use super::reading::{Document, Reading};
 use super::series::Series;
+use super::sun;
 use super::thresholds::{Flag, Test, Variable};
 
 const DAY: i64 = 86_400;
@@ -29,7 +31,7 @@ pub(super) struct Station {
     pub records: u64,
     pub duplicates: u64,
     pub out_of_order: u64,
-    pub missing: [u64; 8],
+    pub missing: [u64; Variable::COUNT],
     pub first: Option<i64>,
     pub last: Option<i64>,
     /// Interval in seconds → how often.
@@ -38,10 +40,11 @@ pub(super) struct Station {
     pub gaps: Vec<(i64, i64)>,
     pub days: BTreeMap<i64, u64>,
     /// Variable → test → flag → how often.
-    pub counts: [[[u64; 5]; 6]; 8],
+    pub counts: [[[u64; 5]; 6]; Variable::COUNT],
     /// Variable → worst flag → how often.
-    pub worst: [[u64; 5]; 8],
+    pub worst: [[u64; 5]; Variable::COUNT],
     pub series: Series,
+    pub hours: Hours,
     before: Option<Reading>,
     flat: Flat,
 }
@@ -64,7 +67,9 @@ impl Station {
             self.missing[variable as usize] += u64::from(reading.get(variable).is_none());
         }
         self.note_time(&reading);
+        self.hours.add(&reading, self.longitude);
         let mut flags = judge(&reading, self.before.as_ref());
+        sun::judge(&reading, self.place(), &mut flags);
         let time = self.time(reading.instant, now);
         for variable in Variable::ALL {
             if reading.get(variable).is_some() {
@@ -75,6 +80,11 @@ impl Station {
         let begun = done.len();
         self.flat.push(reading, flags, done);
         self.count(done.get(begun..).unwrap_or_default());
+    }
+
+    /// Latitude and longitude, degrees.
+    pub fn place(&self) -> Option<(f64, f64)> {
+        Some((self.latitude?, self.longitude?))
     }
 
     /// Judges what is still open.

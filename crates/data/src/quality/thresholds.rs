@@ -1,6 +1,4 @@
-//! Thresholds of the tests, each with its source. They are printed in every report.
-
-use serde::{Deserialize, Serialize};
+//! Variables, flags, tests and their thresholds. The table of them, with sources, is in `table.rs`.
 
 /// Variables that are judged, with the unit their thresholds are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,11 +20,15 @@ pub enum Variable {
     Direction,
     /// mm since the reading before.
     Rain,
+    /// Sunlight, W/m².
+    Solar,
 }
 
 impl Variable {
+    /// How many there are.
+    pub const COUNT: usize = 9;
     /// All of them.
-    pub const ALL: [Variable; 8] = [
+    pub const ALL: [Variable; Variable::COUNT] = [
         Variable::Temperature,
         Variable::DewPoint,
         Variable::Humidity,
@@ -35,6 +37,7 @@ impl Variable {
         Variable::Gust,
         Variable::Direction,
         Variable::Rain,
+        Variable::Solar,
     ];
 
     /// The document's field.
@@ -48,6 +51,7 @@ impl Variable {
             Variable::Gust => "wind_gust",
             Variable::Direction => "wind_direction_deg",
             Variable::Rain => "precip_mm",
+            Variable::Solar => "solar_w_m2",
         }
     }
 }
@@ -141,6 +145,7 @@ pub fn physical(variable: Variable) -> Option<(f64, f64)> {
         Variable::Pressure => (500.0, 1100.0),
         Variable::Wind | Variable::Gust => (0.0, 75.0),
         Variable::Direction => (0.0, 360.0),
+        Variable::Solar => (0.0, 1600.0),
         // Rain is judged by its rate, see RAIN_MM_PER_MINUTE.
         Variable::Rain => return None,
     })
@@ -154,7 +159,7 @@ pub fn regional(variable: Variable) -> Option<(f64, f64)> {
         Variable::Pressure => (930.0, 1060.0),
         Variable::Wind => (0.0, 40.0),
         Variable::Gust => (0.0, 60.0),
-        Variable::Humidity | Variable::Direction | Variable::Rain => return None,
+        Variable::Humidity | Variable::Direction | Variable::Rain | Variable::Solar => return None,
     })
 }
 
@@ -192,71 +197,11 @@ pub const FLAT_SAMPLES: usize = 6;
 pub const MAGNUS_TOLERANCE: f64 = 0.5;
 /// Magnus coefficients over water, Alduchov and Eskridge 1996: dimensionless, and °C.
 pub const MAGNUS: (f64, f64) = (17.625, 243.04);
+/// Sunlight from which it counts as light, W/m²: above what a sensor shows in the dark.
+pub const LIGHT_W_M2: f64 = 5.0;
+/// Sunlight that cannot fall in the dark, W/m², and how deep the sun must stand for it to be dark, degrees.
+pub const DARK_W_M2: f64 = 10.0;
+/// See [`DARK_W_M2`].
+pub const DARK_DEGREES: f64 = -3.0;
 /// Half a unit in the last place of a vendor's rounding, in the variable's unit: equality tests allow it.
 pub const ROUNDING: f64 = 0.1;
-
-/// One line of the report's table of thresholds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Threshold {
-    /// Test.
-    pub test: String,
-    /// Variable or variables.
-    pub variable: String,
-    /// The numbers, readable.
-    pub limits: String,
-    /// Where they come from.
-    pub source: String,
-}
-
-const WMO: &str = "WMO CBS/OPAG-IOS, Guidelines on quality control procedures for data from automatic weather stations (Zahumensky)";
-const OWN: &str = "meteoctl, set for western European lowlands; between WMO 1993 and MADIS temporal limits";
-
-/// The whole table.
-pub fn table() -> Vec<Threshold> {
-    let mut table = Vec::new();
-    let unit = |variable: Variable| match variable {
-        Variable::Temperature | Variable::DewPoint => "°C",
-        Variable::Humidity => "%",
-        Variable::Pressure => "hPa",
-        Variable::Wind | Variable::Gust => "m/s",
-        Variable::Direction => "°",
-        Variable::Rain => "mm",
-    };
-    let mut add = |test: &'static str, variable: &'static str, limits: String, source: &'static str| {
-        table.push(Threshold { test: test.to_owned(), variable: variable.to_owned(), limits, source: source.to_owned() });
-    };
-    for variable in Variable::ALL {
-        if let Some((low, high)) = physical(variable) {
-            add(Test::RangePhysical.id(), variable.field(), format!("{low} to {high} {}, else fail", unit(variable)), WMO);
-        }
-    }
-    add(Test::RangePhysical.id(), "precip_mm", format!("at most {RAIN_MM_PER_MINUTE} mm per minute, else fail"), WMO);
-    for variable in Variable::ALL {
-        if let Some((low, high)) = regional(variable) {
-            add(Test::RangeRegional.id(), variable.field(), format!("{low} to {high} {}, else suspect", unit(variable)), OWN);
-        }
-    }
-    for (variable, steps) in STEPS {
-        let steps: Vec<String> = steps.iter().map(|(minutes, suspect, fail)| format!("{minutes} min {suspect}/{fail}")).collect();
-        add(Test::Step.id(), variable.field(), format!("suspect/fail in {}: {}", unit(variable), steps.join(", ")), OWN);
-    }
-    for variable in Variable::ALL {
-        if let Some(least) = least_change(variable) {
-            let fog = if variable == Variable::Humidity { format!(", below {FOG_PERCENT} %") } else { String::new() };
-            let limits = format!("less than {least} {} in 60 min over at least {FLAT_SAMPLES} readings{fog}, suspect", unit(variable));
-            add(Test::Persistence.id(), variable.field(), limits, WMO);
-        }
-    }
-    add(Test::Consistency.id(), "dew_point_c", format!("at most temperature + {ROUNDING} °C, else fail"), WMO);
-    add(
-        Test::Consistency.id(),
-        "dew_point_c",
-        format!("within {MAGNUS_TOLERANCE} °C of the one temperature and humidity give (Magnus), else suspect"),
-        "Magnus form: Alduchov and Eskridge 1996; tolerance: meteoctl",
-    );
-    add(Test::Consistency.id(), "wind_gust", "at least the mean wind, else suspect".to_owned(), WMO);
-    add(Test::Consistency.id(), "wind_direction_deg", "calm if and only if there is no direction, else suspect".to_owned(), WMO);
-    add(Test::Consistency.id(), "precip_accum_mm", "a day's counter falls only at its reset, else suspect".to_owned(), "WMO-No. 488");
-    add(Test::Time.id(), "timestamp", "not ahead of the clock (fail); not in an hour lived twice (suspect)".to_owned(), "meteoctl");
-    table
-}

@@ -16,6 +16,10 @@ use crate::store::{Store, read_all};
 const VERSION: u32 = 1;
 /// Evidence larger than this is none of ours.
 const EVIDENCE_LIMIT: usize = 1 << 20;
+/// How the databases of drills are named: with the second they were begun in, and a number of their own.
+const SCRATCH: &str = "meteoctl_drill_";
+/// A drill's database older than this many seconds is the remains of a drill that was killed.
+const REMAINS: i64 = 86_400;
 
 /// Which backups to drill, and how often.
 #[derive(Debug, Clone)]
@@ -68,30 +72,40 @@ pub struct DrillState {
     pub loss_seconds: Option<i64>,
     /// Seconds a restore took in the newest passed drill. Unknown without one.
     pub restore_seconds: Option<f64>,
+    /// When that drill began.
+    pub passed_at: Option<DateTime<Utc>>,
 }
 
 /// Whether a drill is due at `now`: when no passed one is younger than the spec allows. Without a verified backup none is.
 pub async fn look(store: &dyn Store, spec: &DrillSpec, now: DateTime<Utc>) -> Result<DrillState, DatabaseError> {
-    let verified = verified(store, spec).await?;
+    judge(store, &list(store, &spec.prefix).await?, spec, now).await
+}
+
+/// As [`look`], on a list already made; reads only the evidence.
+pub async fn judge(store: &dyn Store, listed: &[Listed], spec: &DrillSpec, now: DateTime<Utc>) -> Result<DrillState, DatabaseError> {
+    let verified: Vec<&Listed> = listed.iter().filter(|backup| is_of(backup, spec)).collect();
     let newest_backup = verified.last().map(|backup| backup.started_at);
     let mut evidence = Vec::new();
-    for backup in &verified {
+    for backup in verified.iter().filter(|backup| backup.drilled) {
         evidence.extend(read_evidence(store, &backup.key).await?);
     }
     evidence.sort_by_key(|one: &DrillEvidence| one.started_at);
     let passed = evidence.iter().rev().find(|one| one.fault.is_none());
     let limit = chrono::Duration::days(i64::from(spec.every_days));
+    let failed = evidence.last().and_then(|one| one.fault.as_ref());
     let due = match (newest_backup, passed) {
         (None, _) => None,
-        (Some(_), None) => Some("no backup has been restored for a drill yet".to_owned()),
-        (Some(_), Some(last)) if now - last.started_at >= limit => {
-            Some(format!("the last passed drill is of {}", last.started_at.format("%Y-%m-%d %H:%M UTC")))
-        }
-        _ => None,
+        (Some(_), Some(last)) if now - last.started_at < limit => None,
+        (Some(_), passed) => Some(match (failed, passed) {
+            (Some(fault), _) => format!("the last drill failed: {fault}"),
+            (None, Some(last)) => format!("the last passed drill is of {}", last.started_at.format("%Y-%m-%d %H:%M UTC")),
+            (None, None) => "no backup has been restored for a drill yet".to_owned(),
+        }),
     };
     Ok(DrillState {
         due,
         restore_seconds: passed.map(|one| one.restore_seconds),
+        passed_at: passed.map(|one| one.started_at),
         loss_seconds: newest_backup.map(|at| (now - at).num_seconds()),
         last: evidence.pop(),
     })
@@ -110,7 +124,8 @@ pub async fn drill(scratch: &Server, spec: &DrillSpec, store: &dyn Store, now: D
             .with_hint("make a backup first"));
     };
     let server_version = scratch.server_version().await?;
-    let into = format!("meteoctl_drill_{}", now.timestamp_millis());
+    sweep(scratch).await?;
+    let into = format!("{SCRATCH}{}_{}", Utc::now().timestamp(), uuid::Uuid::new_v4().simple());
     let began = std::time::Instant::now();
     let outcome = restore_and_compare(scratch, store, spec, &key, &into).await;
     let took = began.elapsed();
@@ -139,6 +154,18 @@ pub async fn drill(scratch: &Server, spec: &DrillSpec, store: &dyn Store, now: D
     let text = serde_json::to_vec_pretty(&evidence).map_err(|error| DatabaseError::caused("write the evidence of the drill", error))?;
     store.put(&format!("{key}{DRILL_SUFFIX}"), Bytes::from(text), Default::default()).await?;
     fault.map_or(Ok(evidence), Err)
+}
+
+/// Drops what drills left that were killed.
+async fn sweep(scratch: &Server) -> Result<(), DatabaseError> {
+    let limit = Utc::now().timestamp() - REMAINS;
+    for name in scratch.databases().await? {
+        let begun = name.strip_prefix(SCRATCH).and_then(|rest| rest.split('_').next()).and_then(|second| second.parse::<i64>().ok());
+        if begun.is_some_and(|second| second < limit) {
+            scratch.drop_database(&name).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Documents, collections and indexes restored and found equal.
@@ -176,8 +203,13 @@ async fn restore_and_compare(
 
 async fn verified(store: &dyn Store, spec: &DrillSpec) -> Result<Vec<Listed>, DatabaseError> {
     let mut listed = list(store, &spec.prefix).await?;
-    listed.retain(|backup| backup.manifest.as_ref().is_some_and(|manifest| manifest.database == spec.database));
+    listed.retain(|backup| is_of(backup, spec));
     Ok(listed)
+}
+
+/// Whether it is a verified backup of this database.
+fn is_of(backup: &Listed, spec: &DrillSpec) -> bool {
+    backup.manifest.as_ref().is_some_and(|manifest| manifest.database == spec.database)
 }
 
 async fn read_evidence(store: &dyn Store, key: &str) -> Result<Option<DrillEvidence>, DatabaseError> {

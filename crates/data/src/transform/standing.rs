@@ -11,7 +11,7 @@ use crate::manifest::{self, DatasetManifest};
 use crate::store::{ObjectInfo, Store, read_all};
 
 /// Metadata key on the dataset file that ties it to its inputs.
-pub(super) const INPUTS_KEY: &str = "meteoctl-inputs";
+pub(crate) const INPUTS_KEY: &str = "meteoctl-inputs";
 /// Largest manifest that is read, in bytes: room for a few million station-days.
 const MANIFEST_LIMIT: usize = 512 << 20;
 
@@ -146,7 +146,7 @@ pub async fn look(store: &dyn Store, spec: &TransformSpec) -> Result<Standing, F
     if inputs_digest(spec, &listing) != manifest.inputs_digest {
         return stale(difference(&manifest.inputs, &listing.etags()));
     }
-    if store.head(&spec.rejects_key()).await?.is_none() {
+    if !store.exists(&spec.rejects_key()).await? {
         return stale(format!("{} is gone", spec.rejects_key()));
     }
     Ok(Standing::Current(Box::new(manifest)))

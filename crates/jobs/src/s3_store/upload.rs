@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::primitives::ByteStream as Body;
-use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use meteoctl_aws::error::Cause;
 use meteoctl_data::store::{BoxFuture, ObjectInfo, StoreError, Upload};
@@ -80,7 +80,9 @@ impl S3Upload {
 
     async fn begin(&mut self) -> Result<String, StoreError> {
         let call = self.store.aws.s3.create_multipart_upload().bucket(&self.store.bucket).key(&self.key);
-        let call = call.set_metadata(Some(self.metadata.clone().into_iter().collect())).checksum_algorithm(ChecksumAlgorithm::Crc32);
+        // The checksum of the whole object, not of its parts' checksums: then every reader of the whole can verify it.
+        let call = call.checksum_algorithm(ChecksumAlgorithm::Crc32).checksum_type(ChecksumType::FullObject);
+        let call = call.set_metadata(Some(self.metadata.clone().into_iter().collect()));
         let answer = call.send().await.map_err(|error| fault(&self.doing, error))?;
         let id = answer.upload_id.ok_or_else(|| odd(&self.doing, "the service began an upload without naming it"))?;
         self.open = Some(Open { id: id.clone(), begun: 0, flying: JoinSet::new(), landed: Vec::new() });
@@ -101,7 +103,8 @@ impl S3Upload {
         open.landed.sort_unstable_by_key(CompletedPart::part_number);
         let list = CompletedMultipartUpload::builder().set_parts(Some(open.landed.clone())).build();
         let call = self.store.aws.s3.complete_multipart_upload().bucket(&self.store.bucket).key(&self.key);
-        let answer = call.upload_id(&open.id).multipart_upload(list).send().await.map_err(|error| fault(&self.doing, error))?;
+        let call = call.upload_id(&open.id).checksum_type(ChecksumType::FullObject).multipart_upload(list);
+        let answer = call.send().await.map_err(|error| fault(&self.doing, error))?;
         self.open = None;
         Ok(written(&self.key, self.size, answer.e_tag(), self.metadata.clone()))
     }

@@ -77,16 +77,39 @@ pub async fn whole(aws: &Aws, secret: &str) -> Outcome<Option<Masked>> {
     Ok(done(format!("read secret {secret}"), answer)?.secret_string.map(Masked::new))
 }
 
+/// What one logs in with.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Key `username`.
+    pub username: Masked,
+    /// Key `password`.
+    pub password: Masked,
+}
+
+/// User name and password of a secret's current value, in one call. `secret` is its name or ARN.
+///
+/// # Errors
+/// As [`secret_value`].
+pub async fn login(aws: &Aws, secret: &str) -> Outcome<Login> {
+    let value = whole(aws, secret).await?;
+    let one = |key: &str| part(secret, value.as_ref(), key);
+    Ok(Login { username: one("username")?, password: one("password")? })
+}
+
 /// One key of a secret's current value, for the jobs that log in with it. `secret` is its name or ARN.
 ///
 /// # Errors
 /// Rejected when the secret or the key is not there; the value appears in no message.
 pub async fn secret_value(aws: &Aws, secret: &str, key: &str) -> Outcome<Masked> {
+    part(secret, whole(aws, secret).await?.as_ref(), key)
+}
+
+fn part(secret: &str, value: Option<&Masked>, key: &str) -> Outcome<Masked> {
     let doing = format!("read `{key}` of secret {secret}");
-    let Some(value) = whole(aws, secret).await? else {
+    let Some(value) = value else {
         return Err(Failure::rejected(doing).because(Cause("its value is binary, not JSON".into())));
     };
-    let keys = keys(&value);
+    let keys = keys(value);
     match keys.get(key) {
         Some(Value::String(text)) => Ok(Masked::new(text.clone())),
         Some(other) => Ok(Masked::new(other.to_string())),

@@ -38,7 +38,7 @@ pub struct Rule {
 pub type Key = (String, Option<i32>, Option<i32>, Option<String>, Option<String>, Option<String>);
 
 impl Rule {
-    /// See [`Key`]; both sides must be canonical.
+    /// What makes two rules the same rule for AWS: everything but the description. Both sides must be canonical.
     pub fn key(&self) -> Key {
         let group = self.group.as_ref().and_then(|group| group.output("id").ok());
         (self.protocol.clone(), self.port, self.to_port, self.cidr.clone(), self.prefix_list.clone(), group)

@@ -40,17 +40,44 @@ pub(super) async fn find(kind: &Service, cluster: &str, name: &str) -> Outcome<O
     Err(ecs::refused(doing.clone(), answer.failures()).unwrap_or_else(nothing))
 }
 
-pub(super) async fn observe(kind: &Service, meta: &Meta, want: &ServiceSpec) -> Outcome<Option<Observed<ServiceSpec>>> {
+/// The service, its tasks that run, and their network interfaces.
+pub(super) struct Running {
+    service: Option<EcsService>,
+    tasks: Vec<Task>,
+    interfaces: BTreeMap<String, Interface>,
+}
+
+/// Fetches the service and what it runs.
+pub(super) async fn fetch(kind: &Service, meta: &Meta, want: &ServiceSpec) -> Outcome<Running> {
     let cluster = want.cluster.output("name")?;
-    let Some(found) = find(kind, &cluster, &meta.name).await? else { return Ok(None) };
+    let tasks = async {
+        let tasks = tasks::find(&kind.aws, &cluster, Of::Service(&meta.name), DesiredStatus::Running).await?;
+        let interfaces = network::interfaces(&kind.aws, &tasks).await?;
+        Ok((tasks, interfaces))
+    };
+    let (service, (tasks, interfaces)) = tokio::try_join!(find(kind, &cluster, &meta.name), tasks)?;
+    Ok(Running { service, tasks, interfaces })
+}
+
+pub(super) async fn observe(
+    kind: &Service,
+    meta: &Meta,
+    want: &ServiceSpec,
+    running: Option<Running>,
+) -> Outcome<Option<Observed<ServiceSpec>>> {
+    let cluster = want.cluster.output("name")?;
+    let Running { service, tasks: running, interfaces } = match running {
+        Some(running) => running,
+        None => fetch(kind, meta, want).await?,
+    };
+    let Some(found) = service else { return Ok(None) };
     if found.status() == Some("DRAINING") {
         return Ok(Some(Observed::new(want.clone()).settling(Some("DRAINING: its task is stopping".into()))));
     }
     let work = tags::due(&kind.aws.stack, super::NAME, meta, want.tags.as_ref(), &ecs::tags(found.tags()))?;
     let spec = spec(kind, want, &found).await?;
-    let running = tasks::find(&kind.aws, &cluster, Of::Service(&meta.name), DesiredStatus::Running).await?;
     let task = newest_of(&running, &found, &meta.name);
-    let interface = interface(kind, task).await?;
+    let interface = task.and_then(|task| tasks::detail(task, "networkInterfaceId")).and_then(|id| interfaces.get(id)).cloned();
     let mut observed = Observed::new(spec).output("arn", found.service_arn().unwrap_or_default());
     observed.work = work;
     match task {
@@ -76,13 +103,6 @@ pub(super) async fn observe(kind: &Service, meta: &Meta, want: &ServiceSpec) -> 
 fn newest_of<'a>(tasks: &'a [Task], found: &EcsService, name: &str) -> Option<&'a Task> {
     let group = format!("service:{name}");
     tasks.iter().rev().find(|task| task.group() == Some(&group) && task.task_definition_arn() == found.task_definition())
-}
-
-async fn interface(kind: &Service, task: Option<&Task>) -> Outcome<Option<Interface>> {
-    match task.and_then(|task| tasks::detail(task, "networkInterfaceId")) {
-        Some(id) => network::interface(&kind.aws, id).await,
-        None => Ok(None),
-    }
 }
 
 /// The service in the words of the wish.

@@ -1,11 +1,14 @@
 //! Subnets and network interfaces of tasks.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use aws_sdk_ec2::types::{Filter, NetworkInterface};
-use aws_sdk_ecs::types::{AssignPublicIp, AwsVpcConfiguration, NetworkConfiguration};
+use aws_sdk_ecs::types::{AssignPublicIp, AwsVpcConfiguration, NetworkConfiguration, Task};
 use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::reference::Link;
 
 use super::spec::{NamedSubnets, ServiceSpec, Subnets};
+use super::tasks;
 use crate::client::Aws;
 use crate::error::{self, Cause};
 
@@ -28,6 +31,14 @@ pub async fn interface(aws: &Aws, id: &str) -> Outcome<Option<Interface>> {
         Err(error) if error::is(&error, &["InvalidNetworkInterfaceID.NotFound"]) => Ok(None),
         Err(error) => Err(error::failure(doing, error)),
     }
+}
+
+/// The interfaces of these tasks by id, asked for all at once; those that EC2 does not know are left out.
+pub async fn interfaces(aws: &Aws, tasks: &[Task]) -> Outcome<BTreeMap<String, Interface>> {
+    let ids: BTreeSet<&str> = tasks.iter().filter_map(|task| tasks::detail(task, "networkInterfaceId")).collect();
+    let asked = ids.into_iter().map(|id| async move { Ok((id.to_owned(), interface(aws, id).await?)) });
+    let found: Vec<(String, Option<Interface>)> = futures_util::future::try_join_all(asked).await?;
+    Ok(found.into_iter().filter_map(|(id, interface)| Some((id, interface?))).collect())
 }
 
 fn read(found: &NetworkInterface) -> Interface {

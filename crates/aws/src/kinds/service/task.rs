@@ -1,5 +1,6 @@
 //! `launch: task`: one task started with RunTask, found again by `startedBy`.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aws_sdk_ecs::types::{DesiredStatus, LaunchType, Task};
@@ -26,11 +27,33 @@ struct Live {
     spec: ServiceSpec,
 }
 
-pub(super) async fn observe(kind: &Service, meta: &Meta, want: &ServiceSpec) -> Outcome<Option<Observed<ServiceSpec>>> {
+/// The tasks of a document that run, with their network interfaces.
+pub(super) struct Running {
+    tasks: Vec<Task>,
+    interfaces: BTreeMap<String, Interface>,
+}
+
+/// Fetches what runs.
+pub(super) async fn fetch(kind: &Service, meta: &Meta, want: &ServiceSpec) -> Outcome<Running> {
+    let cluster = want.cluster.output("name")?;
+    let tasks = tasks::find(&kind.aws, &cluster, Of::StartedBy(&kind.marker(meta)), DesiredStatus::Running).await?;
+    let interfaces = network::interfaces(&kind.aws, &tasks).await?;
+    Ok(Running { tasks, interfaces })
+}
+
+pub(super) async fn observe(
+    kind: &Service,
+    meta: &Meta,
+    want: &ServiceSpec,
+    running: Option<Running>,
+) -> Outcome<Option<Observed<ServiceSpec>>> {
     let cluster = want.cluster.output("name")?;
     let marker = kind.marker(meta);
-    let tasks = tasks::find(&kind.aws, &cluster, Of::StartedBy(&marker), DesiredStatus::Running).await?;
-    let Some(live) = live(kind, want, tasks).await? else { return none_live(kind, meta, want, &cluster, &marker).await };
+    let running = match running {
+        Some(running) => running,
+        None => fetch(kind, meta, want).await?,
+    };
+    let Some(live) = live(kind, want, running) else { return none_live(kind, meta, want, &cluster, &marker).await };
     let key = key(&marker, tasks::revision(&live.chosen));
     let seen_tags = ecs::tags(live.chosen.tags());
     let mut observed = Observed::new(live.spec.clone());
@@ -56,24 +79,25 @@ fn key(marker: &str, revision: &str) -> String {
     format!("{marker} {revision}")
 }
 
-/// Chooses the task that counts: one that needs no change if there is one, the oldest otherwise.
-async fn live(kind: &Service, want: &ServiceSpec, tasks: Vec<Task>) -> Outcome<Option<Live>> {
+/// Chooses the task that counts: one that needs no change if there is one. Among equals one that carries our tags comes
+/// first, then the oldest, then the smallest ARN, so that every look chooses the same one.
+fn live(kind: &Service, want: &ServiceSpec, running: Running) -> Option<Live> {
+    let Running { mut tasks, interfaces } = running;
     let others = tasks.len().saturating_sub(1);
+    // A stable sort: what `find` ordered by start and ARN stays so.
+    tasks.sort_by_key(|task| !tags::ours(&kind.aws.stack, &ecs::tags(task.tags())));
     let mut first = None;
     for task in tasks {
-        let interface = match tasks::detail(&task, "networkInterfaceId") {
-            Some(id) => network::interface(&kind.aws, id).await?,
-            None => None,
-        };
+        let interface = tasks::detail(&task, "networkInterfaceId").and_then(|id| interfaces.get(id)).cloned();
         let spec = spec(want, &task, interface.as_ref());
         let good = same(want, &spec);
         let found = Live { chosen: task, others, interface, spec };
         if good {
-            return Ok(Some(found));
+            return Some(found);
         }
         first.get_or_insert(found);
     }
-    Ok(first)
+    first
 }
 
 /// The task in the words of the wish. What cannot be seen yet (no interface so far) is taken as wished.
@@ -122,10 +146,11 @@ async fn none_live(kind: &Service, meta: &Meta, want: &ServiceSpec, cluster: &st
 pub(super) async fn apply(kind: &Service, meta: &Meta, want: &ServiceSpec, change: &Change) -> Outcome<()> {
     let cluster = want.cluster.output("name")?;
     let marker = kind.marker(meta);
-    let found = tasks::find(&kind.aws, &cluster, Of::StartedBy(&marker), DesiredStatus::Running).await?;
+    let running = fetch(kind, meta, want).await?;
+    let found = running.tasks.clone();
     let doing = format!("start {}/{}", super::NAME, meta.name);
     let revision = want.task_definition.output("arn")?;
-    let keep = live(kind, want, found.clone()).await?.filter(|live| same(want, &live.spec)).map(|live| live.chosen);
+    let keep = live(kind, want, running).filter(|live| same(want, &live.spec)).map(|live| live.chosen);
     let mut stopped = 0;
     for task in found.iter().filter(|task| keep.as_ref().is_none_or(|keep| keep.task_arn() != task.task_arn())) {
         let reason = format!("meteoctl: replaced by {}", ecs::short(&revision));

@@ -1,1 +1,0 @@
-//! Answers of the real CloudWatch, as they come over the wire.

@@ -1,1 +1,0 @@
-//! Answers of the real EventBridge Scheduler, as they come over the wire.

@@ -1,1 +1,0 @@
-//! Answers of the real ECS and EC2, as they come over the wire.

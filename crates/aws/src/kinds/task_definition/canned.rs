@@ -1,1 +1,0 @@
-//! Answers of the real ECS, as they come over the wire.
