@@ -69,9 +69,18 @@ fn main() {
         let store: SharedStore = Arc::new(Folder::new(folder));
         let started = Instant::now();
         let manifest = runtime.block_on(transform::run(&store, &spec(&options.output), &|_| ())).unwrap();
-        told(&format!("transform, {threads} threads, {} documents", manifest.documents), raw, started.elapsed());
+        let took = started.elapsed();
+        told(&format!("transform, {threads} threads, {} documents", manifest.documents), raw, took);
         let cpu = cpu_seconds() - before;
         println!("{:<50} {cpu:>8.2} s {:>7.0} MB/s per core", "  of processor time", raw as f64 / cpu / 1e6);
+        if options.once {
+            // For `cargo xtask bench`, which compares with other tools.
+            let (took, peak) = (took.as_secs_f64(), peak_megabytes());
+            println!(
+                "{}",
+                serde_json::json!({"seconds": took, "documents": manifest.documents, "peak_mb": peak, "version": env!("CARGO_PKG_VERSION")})
+            );
+        }
         if options.repeats {
             println!("  {} rows gave way to an identical later one", manifest.ledger.superseded_identical);
         }

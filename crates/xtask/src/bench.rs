@@ -1,4 +1,6 @@
-//! The benchmarks: the data pipeline's own, and how long `meteoctl --help` takes from start to end.
+//! The benchmarks: the data pipeline's own, the transform beside other tools, and how long `meteoctl --help` takes from start to end.
+
+mod compare;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,6 +21,9 @@ pub struct Options {
     /// Measure the start of meteoctl alone.
     #[arg(long)]
     pub start: bool,
+    /// Measure the transform beside Polars, DuckDB and plain Python alone.
+    #[arg(long, conflicts_with = "start")]
+    pub compare: bool,
     /// Handed to the benchmarks: a filter of their names.
     #[arg(last = true, value_name = "ARGUMENTS")]
     pub arguments: Vec<String>,
@@ -29,10 +34,14 @@ pub struct Options {
 /// # Errors
 /// When something does not build or a benchmark fails.
 pub fn measure(workspace: &Workspace, options: &Options) -> Result<()> {
+    if options.compare {
+        return compare::measure(workspace);
+    }
     if !options.start {
         let mut command = Command::new("cargo");
         command.current_dir(&workspace.root).args(["bench", "--package", "meteoctl-data", "--"]).args(&options.arguments);
         run("bench", &mut command)?;
+        compare::measure(workspace)?;
     }
     run("build", Command::new("cargo").current_dir(&workspace.root).args(["build", "--release", "--package", "meteoctl"]))?;
     let binary = release_binary(workspace)?;
