@@ -27,6 +27,9 @@ pub struct DatasetManifest {
     /// The field keeps its older name in code; the manifest says `digest`.
     #[serde(rename = "digest")]
     pub sha256: String,
+    /// ETag that the store gave the dataset file: a listing that shows it shows this very file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub etag: String,
     /// Number of documents in the file.
     pub documents: u64,
     /// Documents per `source`.

@@ -86,8 +86,14 @@ pub async fn judge(store: &dyn Store, listed: &[Listed], spec: &DrillSpec, now: 
     let verified: Vec<&Listed> = listed.iter().filter(|backup| is_of(backup, spec)).collect();
     let newest_backup = verified.last().map(|backup| backup.started_at);
     let mut evidence = Vec::new();
-    for backup in verified.iter().filter(|backup| backup.drilled) {
-        evidence.extend(read_evidence(store, &backup.key).await?);
+    // From the newest on: what lies before a drill that passed does not count any more.
+    for backup in verified.iter().rev().filter(|backup| backup.drilled) {
+        let read = read_evidence(store, &backup.key).await?;
+        let passed = read.as_ref().is_some_and(|one| one.fault.is_none());
+        evidence.extend(read);
+        if passed {
+            break;
+        }
     }
     evidence.sort_by_key(|one: &DrillEvidence| one.started_at);
     let passed = evidence.iter().rev().find(|one| one.fault.is_none());

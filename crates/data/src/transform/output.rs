@@ -22,6 +22,7 @@ type Counts = BTreeMap<String, u64>;
 pub(super) struct Made {
     bytes: u64,
     digest: String,
+    etag: String,
     ledger: Ledger,
     sources: Counts,
     unknown_fields: Counts,
@@ -37,6 +38,7 @@ impl Made {
             output: spec.output.clone(),
             bytes: self.bytes,
             sha256: self.digest,
+            etag: self.etag,
             documents: self.ledger.documents,
             sources: self.sources,
             ledger: self.ledger,
@@ -70,6 +72,7 @@ impl Sink {
             made: Made {
                 bytes: 0,
                 digest: String::new(),
+                etag: String::new(),
                 ledger: Ledger::default(),
                 sources: Counts::new(),
                 unknown_fields: Counts::new(),
@@ -170,7 +173,7 @@ impl Sink {
         }
         self.made.digest = format!("xxh3-128:{:032x}", self.hash.digest128());
         self.rejects.finish().await?;
-        self.dataset.finish().await?;
+        self.made.etag = self.dataset.finish().await?.etag;
         Ok(self.made)
     }
 }

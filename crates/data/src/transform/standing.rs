@@ -134,12 +134,15 @@ pub(super) async fn write_manifest(store: &dyn Store, spec: &TransformSpec, mani
 pub async fn look(store: &dyn Store, spec: &TransformSpec) -> Result<Standing, Fault> {
     spec.plan()?;
     let Some(manifest) = read_manifest(store, &spec.output).await? else { return Ok(Standing::Absent) };
-    let Some(file) = store.head(&spec.output).await? else { return Ok(Standing::Absent) };
+    let Some(file) = listed(store, &spec.output).await? else { return Ok(Standing::Absent) };
     let stale = |why: String| Ok(Standing::Stale { why });
     if file.size != manifest.bytes {
         return stale(format!("{} has {} bytes, its manifest says {}", spec.output, file.size, manifest.bytes));
     }
-    if file.metadata.get(INPUTS_KEY) != Some(&manifest.inputs_digest) {
+    // A file with another ETag may still be ours, moved to another storage class for one: then its metadata says so.
+    let ours = file.etag == manifest.etag
+        || store.head(&spec.output).await?.is_some_and(|file| file.metadata.get(INPUTS_KEY) == Some(&manifest.inputs_digest));
+    if !ours {
         return stale(format!("{} is not the file its manifest describes", spec.output));
     }
     let listing = list(store, spec).await?;
@@ -150,6 +153,15 @@ pub async fn look(store: &dyn Store, spec: &TransformSpec) -> Result<Standing, F
         return stale(format!("{} is gone", spec.rejects_key()));
     }
     Ok(Standing::Current(Box::new(manifest)))
+}
+
+/// One object as a listing tells it: without metadata, but at no cost where the bucket was listed before.
+async fn listed(store: &dyn Store, key: &str) -> Result<Option<ObjectInfo>, Fault> {
+    match store.list(key).await {
+        Ok(objects) => Ok(objects.into_iter().find(|object| object.key == key)),
+        Err(error) if error.not_found => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn difference(then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> String {

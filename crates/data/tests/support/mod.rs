@@ -176,6 +176,7 @@ pub async fn dataset(store: &Memory, lines: &[String]) -> DatasetManifest {
         output: key.into(),
         bytes,
         sha256: String::new(),
+        etag: String::new(),
         documents: lines.len() as u64,
         sources,
         ledger: Ledger::default(),
