@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn what_was_rejected_or_is_new_is_told_with_what_to_do() {
         let manifest: DatasetManifest = serde_json::from_value(serde_json::json!({
-            "version": 1, "inputsDigest": "", "inputs": {}, "output": "out/data.json", "bytes": 0, "sha256": "", "documents": 5, "sources": {},
+            "version": 1, "inputsDigest": "", "inputs": {}, "output": "out/data.json", "bytes": 0, "digest": "", "documents": 5, "sources": {},
             "ledger": {"rows_read": 7, "documents": 5, "superseded_identical": 0, "superseded_differing": 0, "rejected_rows": 2, "null_rows": 0, "blank_lines": 0, "rejected_values": 1},
             "unknownFields": {"PM2.5": 4, "Battery": 1}, "stationDays": {}
         }))
