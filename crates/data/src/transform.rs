@@ -5,6 +5,7 @@
 //! only on the number of station-days and of repeated readings.
 
 mod body;
+mod calendar;
 pub(crate) mod input;
 mod order;
 mod output;

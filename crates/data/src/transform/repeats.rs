@@ -6,9 +6,9 @@
 
 use std::collections::HashMap;
 
+use super::calendar::{Calendar, DAY};
 use super::seen::Seen;
 
-const DAY: i64 = 86_400;
 /// Up to so many readings of one instant are kept in the compact form.
 const USUAL: u32 = 4;
 /// Stands for the count of an instant that is kept in [`Repeats::often`].
@@ -28,16 +28,8 @@ pub(super) enum Fate {
 /// The repeated instants of a dataset.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    stations: Vec<Days>,
+    days: Calendar<Day>,
     often: HashMap<(u32, i64), Instant>,
-}
-
-#[derive(Debug, Default)]
-struct Days {
-    index: HashMap<i64, usize>,
-    days: Vec<Day>,
-    /// The day of the row before: rows mostly stay on their day.
-    last: Option<(i64, usize)>,
 }
 
 /// The repeated instants of one station and day.
@@ -61,10 +53,7 @@ struct Instant {
 impl Repeats {
     /// First pass: notes that an instant came again.
     pub fn note(&mut self, station: u32, instant: i64) {
-        if self.stations.len() <= station as usize {
-            self.stations.resize_with(station as usize + 1, Days::default);
-        }
-        let Some(day) = self.stations.get_mut(station as usize).map(|days| days.enter(instant.div_euclid(DAY))) else { return };
+        let day = self.days.enter(station, instant, |complete| complete.entries.shrink_to_fit());
         match day.place(instant) {
             // One for the reading seen before, one for this.
             Err(at) => {
@@ -89,7 +78,7 @@ impl Repeats {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.stations.is_empty()
+        self.days.is_empty()
     }
 
     /// Second pass: decides over the next reading of an instant.
@@ -136,7 +125,7 @@ impl Repeats {
     }
 
     fn find(&mut self, station: u32, instant: i64) -> Option<(&mut Day, usize)> {
-        let day = self.stations.get_mut(station as usize)?.known(instant.div_euclid(DAY))?;
+        let day = self.days.known(station, instant)?;
         let at = day.place(instant).ok()?;
         Some((day, at))
     }
@@ -150,36 +139,6 @@ fn short(content: u64) -> u32 {
 
 fn second(instant: i64) -> u32 {
     instant.rem_euclid(DAY) as u32
-}
-
-impl Days {
-    fn known(&mut self, number: i64) -> Option<&mut Day> {
-        let at = match self.last {
-            Some((last, at)) if last == number => at,
-            _ => *self.index.get(&number)?,
-        };
-        self.last = Some((number, at));
-        self.days.get_mut(at)
-    }
-
-    fn enter(&mut self, number: i64) -> &mut Day {
-        let at = match self.last {
-            Some((last, at)) if last == number => at,
-            before => {
-                // The day before is mostly complete.
-                if let Some(day) = before.and_then(|(_, at)| self.days.get_mut(at)) {
-                    day.entries.shrink_to_fit();
-                }
-                let next = self.days.len();
-                *self.index.entry(number).or_insert(next)
-            }
-        };
-        if at == self.days.len() {
-            self.days.push(Day::default());
-        }
-        self.last = Some((number, at));
-        &mut self.days[at]
-    }
 }
 
 impl Day {

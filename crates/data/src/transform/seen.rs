@@ -1,27 +1,16 @@
 //! Which instants of which stations were read already, in a few bytes per station and day.
 
-use std::collections::HashMap;
+use super::calendar::{Calendar, DAY};
 
 /// Minutes of a day, as words of 64 bits.
 const WORDS: usize = 1_440_usize.div_ceil(64);
-const DAY: i64 = 86_400;
 
 /// From so many odd seconds on a day keeps one bit for each of its 86,400 seconds instead of a list.
 const MANY: usize = 86_400 / 32;
 
 /// A set of (station, instant). Whole minutes cost one bit, other seconds four bytes, but never more than 11 kB a day.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
-    stations: Vec<Days>,
-}
-
-#[derive(Debug, Default)]
-struct Days {
-    index: HashMap<i64, usize>,
-    days: Vec<Day>,
-    /// The day of the row before: rows mostly stay on their day.
-    last: Option<(i64, usize)>,
-}
+pub(crate) struct Seen(Calendar<Day>);
 
 #[derive(Debug, Default)]
 struct Day {
@@ -34,32 +23,7 @@ struct Day {
 impl Seen {
     /// Puts an instant (seconds since the epoch) in; `false` when it was there.
     pub fn insert(&mut self, station: u32, instant: i64) -> bool {
-        let station = station as usize;
-        if self.stations.len() <= station {
-            self.stations.resize_with(station + 1, Days::default);
-        }
-        match self.stations.get_mut(station) {
-            Some(days) => days.insert(instant),
-            None => true,
-        }
-    }
-}
-
-impl Days {
-    fn insert(&mut self, instant: i64) -> bool {
-        let number = instant.div_euclid(DAY);
-        let at = match self.last {
-            Some((last, at)) if last == number => at,
-            _ => *self.index.entry(number).or_insert_with(|| {
-                self.days.push(Day::default());
-                self.days.len() - 1
-            }),
-        };
-        self.last = Some((number, at));
-        match self.days.get_mut(at) {
-            Some(day) => day.insert(instant.rem_euclid(DAY) as u32),
-            None => true,
-        }
+        self.0.enter(station, instant, |_| ()).insert(instant.rem_euclid(DAY) as u32)
     }
 }
 
