@@ -111,7 +111,7 @@ impl S3Store {
         let doing = format!("write {}", self.address(key));
         let size = bytes.len() as u64;
         let call = self.aws.s3.put_object().bucket(&self.bucket).key(key).body(Body::from(bytes));
-        let call = call.set_metadata(Some(metadata.clone().into_iter().collect()));
+        let call = call.content_type(media_type(key)).set_metadata(Some(metadata.clone().into_iter().collect()));
         let answer = call.send().await.map_err(|error| fault(doing, error))?;
         Ok(written(key, size, answer.e_tag(), metadata))
     }
@@ -199,4 +199,18 @@ fn time(time: &SdkTime) -> Option<DateTime<Utc>> {
 fn written(key: &str, size: u64, etag: Option<&str>, metadata: BTreeMap<String, String>) -> ObjectInfo {
     let etag = etag.unwrap_or_default().trim_matches('"').to_owned();
     ObjectInfo { key: key.to_owned(), size, etag, modified: Utc::now(), metadata }
+}
+
+/// What a browser is told that an object is: without it every page would be downloaded instead of shown.
+fn media_type(key: &str) -> &'static str {
+    match key.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("gz") => "application/gzip",
+        Some("html") => "text/html; charset=utf-8",
+        Some("json") => "application/json",
+        Some("jsonl") => "application/x-ndjson",
+        Some("parquet") => "application/vnd.apache.parquet",
+        Some("xml") => "application/xml",
+        Some("zst") => "application/zstd",
+        _ => "application/octet-stream",
+    }
 }

@@ -250,8 +250,9 @@ async fn a_large_object_travels_in_ordered_parts() {
 async fn a_small_object_is_put_at_once() {
     let put = mock!(Client::put_object)
         .match_requests(|ask| ask.metadata().is_some_and(|all| all.get("rows").is_some_and(|rows| rows == "7")))
+        .match_requests(|ask| ask.content_type() == Some("text/html; charset=utf-8"))
         .then_output(|| PutObjectOutput::builder().e_tag("\"e\"").build());
-    let mut upload = canned(&[&put]).upload("k", rows()).await.unwrap();
+    let mut upload = canned(&[&put]).upload("k.html", rows()).await.unwrap();
     upload.write(Bytes::from_static(b"small")).await.unwrap();
     assert_eq!(upload.finish().await.unwrap().size, 5);
     assert_eq!(put.num_calls(), 1);

@@ -82,7 +82,7 @@ impl S3Upload {
         let call = self.store.aws.s3.create_multipart_upload().bucket(&self.store.bucket).key(&self.key);
         // The checksum of the whole object, not of its parts' checksums: then every reader of the whole can verify it.
         let call = call.checksum_algorithm(ChecksumAlgorithm::Crc32).checksum_type(ChecksumType::FullObject);
-        let call = call.set_metadata(Some(self.metadata.clone().into_iter().collect()));
+        let call = call.content_type(super::media_type(&self.key)).set_metadata(Some(self.metadata.clone().into_iter().collect()));
         let answer = call.send().await.map_err(|error| fault(&self.doing, error))?;
         let id = answer.upload_id.ok_or_else(|| odd(&self.doing, "the service began an upload without naming it"))?;
         self.open = Some(Open { id: id.clone(), begun: 0, flying: JoinSet::new(), landed: Vec::new() });
