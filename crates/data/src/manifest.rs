@@ -24,9 +24,7 @@ pub struct DatasetManifest {
     /// Size of the dataset file in bytes.
     pub bytes: u64,
     /// Digest of the dataset file as it is stored, `xxh3-128:HEX`: it tells files apart and finds damage, not malice.
-    /// The field keeps its older name in code; the manifest says `digest`.
-    #[serde(rename = "digest")]
-    pub sha256: String,
+    pub digest: String,
     /// ETag that the store gave the dataset file: a listing that shows it shows this very file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub etag: String,

@@ -72,7 +72,7 @@ pub async fn look(store: &dyn Store, spec: &QualitySpec) -> Result<Standing, Fau
     let Some(manifest) = read_manifest(store, &spec.dataset).await? else {
         return stale("the dataset has no manifest");
     };
-    if report.dataset_sha256 != manifest.sha256 || report.inputs_digest != manifest.inputs_digest {
+    if report.dataset_digest != manifest.digest || report.inputs_digest != manifest.inputs_digest {
         return stale("the dataset changed since it was judged");
     }
     if report.spec_digest != spec.digest() {

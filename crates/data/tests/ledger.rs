@@ -111,7 +111,7 @@ proptest! {
             run(&again, &spec).await
         });
         prop_assert_eq!(&block_on(text(&again, &spec.output)), &bytes);
-        prop_assert_eq!(halves.sha256, manifest.sha256);
+        prop_assert_eq!(halves.digest, manifest.digest);
         prop_assert_eq!(block_on(run(&store, &spec)).ledger, ledger);
         prop_assert_eq!(block_on(text(&store, &spec.output)), bytes);
     }

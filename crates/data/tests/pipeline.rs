@@ -124,7 +124,7 @@ async fn vendors_files_and_airbytes_files_give_the_same_bytes() {
         assert!(collect::look(&spec, input, collected.as_ref()).await.unwrap().in_sync());
     }
     let (left, right) = (run(&airbyte, &weather()).await, run(&collected, &weather()).await);
-    assert_eq!(left.sha256, right.sha256);
+    assert_eq!(left.digest, right.digest);
     assert_eq!(left.station_days, right.station_days);
     assert_eq!(left.ledger, right.ledger);
     assert_eq!(text(&airbyte, &weather().output).await, text(&collected, &weather().output).await);

@@ -219,7 +219,7 @@ impl Kind for CollectionKind {
                 }
                 observed(want, &state)
                     .output("bucket", dataset.output("bucket").unwrap_or_default())
-                    .output("manifestDigest", sides.manifest.sha256.clone())
+                    .output("manifestDigest", sides.manifest.digest.clone())
             }
             (None, Some(from)) => refill::look(&self.context, &connection.open(&self.context).await?, want, from).await?,
             (None, None) => {

@@ -119,7 +119,7 @@ impl Kind for DatasetKind {
             Standing::Absent => return Ok(None),
             Standing::Stale { why } => seen.work("/output", why),
             Standing::Current(manifest) => {
-                seen.note(note(&manifest)).output("documents", manifest.documents).output("sha256", manifest.sha256.clone())
+                seen.note(note(&manifest)).output("documents", manifest.documents).output("digest", manifest.digest.clone())
             }
         };
         let asked = self.context.forced.wants(&Id::new(Self::NAME, &meta.name));

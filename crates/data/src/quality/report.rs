@@ -30,8 +30,8 @@ pub struct QualityReport {
     pub version: u32,
     /// Key of the dataset file.
     pub dataset: String,
-    /// SHA-256 of the dataset file that was judged.
-    pub dataset_sha256: String,
+    /// Digest of the dataset file that was judged.
+    pub dataset_digest: String,
     /// Digest of the dataset's inputs.
     pub inputs_digest: String,
     /// Digest of the limits and tests.
@@ -201,7 +201,7 @@ pub(super) fn build(
     let mut report = QualityReport {
         version: VERSION,
         dataset: spec.dataset.clone(),
-        dataset_sha256: manifest.sha256.clone(),
+        dataset_digest: manifest.digest.clone(),
         inputs_digest: manifest.inputs_digest.clone(),
         spec_digest: spec.digest(),
         evaluated_at: instant(now.timestamp()),

@@ -37,7 +37,7 @@ impl Made {
             inputs: listing.etags(),
             output: spec.output.clone(),
             bytes: self.bytes,
-            sha256: self.digest,
+            digest: self.digest,
             etag: self.etag,
             documents: self.ledger.documents,
             sources: self.sources,

@@ -175,7 +175,7 @@ pub async fn dataset(store: &Memory, lines: &[String]) -> DatasetManifest {
         inputs: Default::default(),
         output: key.into(),
         bytes,
-        sha256: String::new(),
+        digest: String::new(),
         etag: String::new(),
         documents: lines.len() as u64,
         sources,
