@@ -11,8 +11,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::ahead::Ahead;
 use crate::diff::{self, Diff};
