@@ -84,6 +84,8 @@ mod tests {
         assert_eq!(left, 3, "from the first to the second, to the third, and back");
         assert_eq!(calendar.known(1, 3), Some(&mut vec![0, 86_399, 5]));
         assert_eq!(calendar.known(1, -86_400), Some(&mut vec![-1]));
-        assert_eq!((calendar.known(0, 3), calendar.known(1, 200_000), calendar.known(7, 3)), (None, None, None));
+        for (station, instant) in [(0, 3), (1, 200_000), (7, 3)] {
+            assert_eq!(calendar.known(station, instant), None);
+        }
     }
 }
