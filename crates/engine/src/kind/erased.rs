@@ -232,6 +232,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::kind::Ignore;
 
     struct Door;
 
