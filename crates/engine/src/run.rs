@@ -82,6 +82,14 @@ impl Settings {
         let _ = tokio::time::timeout(pause.min(left), self.stop.heard()).await;
     }
 
+    /// Does something that may be given up at any moment: `None` when time is over before it is done.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        match self.deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.ok(),
+            None => Some(work.await),
+        }
+    }
+
     pub(crate) async fn may_write(&self) -> Outcome<()> {
         if self.stop.asked() {
             return Err(crate::stop::stopped());
@@ -109,7 +117,7 @@ pub async fn run(verb: &str, documents: &[Document], registry: &Registry, mode: 
             settings.tell(Event::Started { id: work.id.clone() });
             let (slots, settings, ahead) = (slots.clone(), settings.clone(), glimpses.of(index));
             tasks.spawn(async move {
-                let ahead = ahead.await;
+                let ahead = settings.within(ahead).await.unwrap_or_default();
                 let _slot = slots.acquire_owned().await;
                 let begun = Instant::now();
                 let subject = Subject { id: &work.id, meta: &work.meta, spec: &work.spec, kind: work.kind.as_ref() };

@@ -222,3 +222,16 @@ async fn a_guard_that_says_no_stops_every_write() {
     assert!(world.state().things.is_empty() && world.state().writes.is_empty());
     assert_eq!(report.failure_code(), 4);
 }
+
+#[tokio::test]
+async fn what_never_answers_holds_nobody_longer_than_the_deadline() {
+    let (world, documents) = (World::default(), documents(CHAIN));
+    world.state().silent.insert("a".into());
+    for mode in [Mode::Plan, Mode::Apply] {
+        let deadline = std::time::Instant::now().checked_add(Duration::from_millis(300));
+        let report = run("plan", &documents, &world.registry(), mode, &Settings { deadline, ..Settings::quick() }).await;
+        assert_eq!(of(&report, "a"), "failed: no answer came before the time of this run was over");
+        assert_eq!(of(&report, "b"), "blocked by Thing/a");
+    }
+    assert_eq!(world.state().writes, ["create alone"]);
+}

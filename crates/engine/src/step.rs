@@ -99,9 +99,11 @@ pub async fn step(subject: &Subject<'_>, mode: Mode, settings: &Settings, mut ah
         if mode.writes() && memory.written.is_none() && settings.stop.asked() {
             return Stepped::failed(&crate::stop::stopped());
         }
-        let sight = match subject.kind.look_from(subject.meta, subject.spec, settings.today, std::mem::take(&mut ahead)).await {
-            Ok(sight) => sight,
-            Err(failure) => match bear(subject, mode, settings, &mut memory, failure).await {
+        let look = subject.kind.look_from(subject.meta, subject.spec, settings.today, std::mem::take(&mut ahead));
+        let sight = match settings.within(look).await {
+            None => return Stepped::failed(&too_late(subject)),
+            Some(Ok(sight)) => sight,
+            Some(Err(failure)) => match bear(subject, mode, settings, &mut memory, failure).await {
                 Some(stepped) => return stepped,
                 None => continue,
             },
@@ -249,6 +251,12 @@ async fn remove(subject: &Subject<'_>, settings: &Settings, memory: &mut Memory,
         }
         Err(failure) => bear(subject, Mode::Delete, settings, memory, failure).await,
     }
+}
+
+fn too_late(subject: &Subject<'_>) -> Failure {
+    Failure::rejected(format!("look at {}", subject.id))
+        .because(Failure::rejected("no answer came before the time of this run was over"))
+        .hint("give it more time, or find out why the service answers so late")
 }
 
 fn never_shows(subject: &Subject<'_>, change: &Change) -> Failure {

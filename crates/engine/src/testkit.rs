@@ -28,6 +28,8 @@ pub struct State {
     pub deaf: BTreeSet<String>,
     /// Things that are on their way for so many looks.
     pub settling: BTreeMap<String, u32>,
+    /// Things that never answer.
+    pub silent: BTreeSet<String>,
     /// Looks made, in order.
     pub looks: Vec<String>,
     /// Most things in hand at once, ever.
@@ -94,6 +96,10 @@ impl Kind for Thing {
             state.most_at_once = state.most_at_once.max(state.in_hand);
         }
         tokio::task::yield_now().await;
+        let silent = self.world.state().silent.contains(&meta.name);
+        if silent {
+            std::future::pending::<()>().await;
+        }
         let mut state = self.world.state();
         state.in_hand -= 1;
         if let Some(left) = state.flaky.get_mut(&meta.name).filter(|left| **left > 0) {

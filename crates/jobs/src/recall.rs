@@ -46,6 +46,11 @@ impl Recall {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = looks.then(Arc::default);
     }
 
+    /// Whether the run that goes on only looks.
+    pub fn looks(&self) -> bool {
+        self.memory().is_some()
+    }
+
     /// The bucket as a store that remembers.
     pub fn over(&self, store: S3Store) -> RecallingStore {
         RecallingStore { store, recall: self.clone() }

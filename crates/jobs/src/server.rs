@@ -88,6 +88,10 @@ impl Connection {
         };
         let mut spec =
             ConnectSpec { selection_timeout: FIND, tls_ca_file: self.tls_ca_file.clone().map(Into::into), ..ConnectSpec::new(uri) };
+        if context.recall.looks() {
+            // Nothing is lost by giving up: the engine looks again, and knows for how long.
+            spec.patience = Duration::ZERO;
+        }
         if let Some(secret) = self.secret.as_ref().filter(|_| own) {
             let login = context.login(secret).await?;
             let (username, password) = (login.username.reveal().to_owned(), login.password.reveal().to_owned());
