@@ -85,9 +85,105 @@ impl Server {
     }
 }
 
+/// What may be said of a connection string that cannot be used: its hosts where they are plain to see, and the driver's reason
+/// unless it repeats something that may be a secret.
 fn bad_uri(uri: &str, error: mongodb::error::Error) -> DatabaseError {
-    // The text after the scheme may hold a password, so only the part behind the `@` is shown.
-    let shown = uri.rsplit_once('@').map_or(uri, |(_, hosts)| hosts);
-    super::error::from_driver(shown, "read the connection string", error)
-        .with_hint("expected mongodb://[user:password@]host[:port][,host…][/?options] or mongodb+srv://host")
+    let shown = hosts(uri).map_or_else(|| "the database".to_owned(), |hosts| format!("`{hosts}`"));
+    let mut fault = super::error::from_driver(&shown, "read the connection string", error);
+    let told = fault.source.as_ref().map(ToString::to_string).unwrap_or_default();
+    if secrets(uri).iter().any(|secret| told.contains(secret.as_str())) {
+        fault.source = Some("it is not of that form; the driver's own words are left out because they repeat parts of it".into());
+    }
+    let form = "expected mongodb://[user:password@]host[:port][,host…][/?options] or mongodb+srv://host, with : / ? # @ and % of a \
+                user or password written as %3A %2F %3F %23 %40 %25";
+    fault.hint.get_or_insert_with(|| form.to_owned());
+    fault
+}
+
+/// The hosts of a URI; `None` where a part of a password could be taken for them.
+fn hosts(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let behind = match rest.matches('@').count() {
+        0 if !rest.contains(':') => rest,
+        1 => rest.split_once('@')?.1,
+        _ => return None,
+    };
+    let hosts = behind.split(['/', '?']).next()?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter);
+    let sound = |host: &str| {
+        let port = host.rsplit_once(':').filter(|_| !host.ends_with(']')).map(|(_, port)| port);
+        host.chars().all(plain) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    };
+    (!hosts.is_empty() && hosts.split(',').all(sound)).then_some(hosts)
+}
+
+/// Every part of a URI that may be a secret: what stands before the hosts and what options are set to; all of it where no hosts are
+/// plain to see.
+fn secrets(uri: &str) -> Vec<String> {
+    let (_, rest) = uri.split_once("://").unwrap_or(("", uri));
+    if hosts(uri).is_none() {
+        let parts = rest.split([':', '@', '/', '?', '&', '=', ',']).chain([rest]).filter(|part| !part.is_empty());
+        return parts.flat_map(|part| [part.to_owned(), decoded(part)]).collect();
+    }
+    let login = rest.rsplit_once('@').map_or("", |(login, _)| login);
+    let options = rest.split_once('?').map_or("", |(_, options)| options);
+    let values = options.split('&').map(|option| option.split_once('=').map_or(option, |(_, value)| value));
+    let parts = login.split([':', '@', '/', '?']).chain([login]).chain(values).filter(|part| !part.is_empty());
+    parts.flat_map(|part| [part.to_owned(), decoded(part)]).collect()
+}
+
+/// `%40` as `@`; what is no such code stays as it is.
+fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let [first, behind @ ..] = rest {
+        let code = behind.get(..2).filter(|_| *first == b'%').and_then(|code| std::str::from_utf8(code).ok());
+        let (byte, left) = match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => (byte, behind.get(2..).unwrap_or_default()),
+            None => (*first, behind),
+        };
+        bytes.push(byte);
+        rest = left;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_string_that_cannot_be_read_is_not_repeated() {
+        for uri in [
+            "hunter2",
+            "mongodb://hunter2",
+            "mongodb://user:hunter2@",
+            "mongodb://user:hunter2@@db.example",
+            "mongodb://user:hunter2%zz@db.example",
+            "mongodb://user:hunt%65r2@db.example/?tls=perhaps",
+            "mongodb://user:x/hunter2@db.example:27017",
+            "mongodb://user@db.example:hunter2",
+            "mongodb://db.example/?tls=hunter2",
+            "mongodb://db.example/?hunter2",
+            "mysql://user:hunter2@db.example",
+        ] {
+            let Err(error) = Server::connect(&ConnectSpec::new(uri)).await else { continue };
+            let told = format!("{} {:?} {error:?}", error.story(), error.hint);
+            assert!(!told.contains("hunter2"), "{uri}: {told}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_shown_only_where_they_are_plain_to_see() {
+        let cases = [
+            ("mongodb://user:pw@db-1.example:27017,db-2.example/x?tls=true", Some("db-1.example:27017,db-2.example")),
+            ("mongodb+srv://cluster.example", Some("cluster.example")),
+            ("mongodb://user:p@w@db.example", None),
+            ("mongodb://user:password", None),
+            ("password", None),
+        ];
+        for (uri, expected) in cases {
+            assert_eq!(hosts(uri), expected, "{uri}");
+        }
+        assert_eq!((decoded("a%40b%zz%4"), decoded("%C3%A9")), ("a@b%zz%4".to_owned(), "é".to_owned()));
+    }
 }
