@@ -14,7 +14,7 @@ mod verify;
 
 use std::time::Duration;
 
-pub use look::{BackupState, Listed, judge, list, look};
+pub use look::{BackupState, Listed, judge, list, look, survey};
 pub use manifest::{BackupManifest, CollectionRecord, Consistency, DRILL_SUFFIX, MANIFEST_SUFFIX, key_at, time_of};
 pub use retention::expire;
 pub use run::{BackupOutcome, Phase, run};

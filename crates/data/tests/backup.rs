@@ -2,13 +2,16 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use bson::doc;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use meteoctl_data::backup::{self, BackupSpec, Consistency, EncryptionKey, list, look};
 use meteoctl_data::restore::drill::{self, DrillSpec};
 use meteoctl_data::restore::{self, Progress, RestoreSpec};
 use meteoctl_data::schedule::Schedule;
-use meteoctl_data::store::{Memory, Store, read_all};
+use meteoctl_data::store::{BoxFuture, ByteStream, Memory, ObjectInfo, Store, StoreError, Upload, read_all};
 use support::{Fixture, Mongod};
 
 const PREFIX: &str = "p8-backups/mongodb/";
@@ -137,6 +140,89 @@ async fn backups_are_due_once_a_schedule_and_expire() {
     let state = look(&store, &spec, at("2026-01-04T05:00:00Z")).await.unwrap();
     assert_eq!((state.verified, state.unverified), (1, 1));
     assert_eq!(state.due.unwrap(), "scheduled for 2026-01-04 02:00 UTC, the last verified backup is of 2026-01-03 03:30 UTC");
+
+    // A run killed before it wrote the manifest left that archive; the next backup takes it away, and nobody else's.
+    let foreign = format!("{PREFIX}mongodb_backup_2025-12-24_18-00-00.gz");
+    store.put(&foreign, "of mongodump".into(), Default::default()).await.unwrap();
+    let other = BackupSpec { database: "another".into(), keep_last: None, ..spec.clone() };
+    backup::expire(&store, &other).await.unwrap();
+    assert!(store.exists(&kept[1]).await.unwrap(), "it is of another database");
+    for keep_last in [None, Some(2)] {
+        store.delete(&format!("{}.manifest.json", kept[1])).await.unwrap();
+        let spec = BackupSpec { keep_last, ..spec.clone() };
+        backup::run(&fixture.server, &spec, &store, at("2026-01-04T05:00:00Z"), &|_| {}).await.unwrap();
+        let left: Vec<String> = list(&store, PREFIX).await.unwrap().into_iter().map(|backup| backup.key).collect();
+        let made = format!("{PREFIX}mongodb_backup_2026-01-04_05-00-00.gz");
+        assert_eq!(left, [foreign.clone(), kept[0].clone(), made.clone()], "{keep_last:?}");
+        store.delete(&format!("{made}.manifest.json")).await.unwrap();
+        backup::expire(&store, &spec).await.unwrap();
+        assert!(!store.exists(&made).await.unwrap(), "{keep_last:?}");
+    }
+}
+
+/// Reads of objects, counted.
+struct Counted<'a>(&'a Memory, std::sync::atomic::AtomicUsize);
+
+impl Store for Counted<'_> {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<ObjectInfo>, StoreError>> {
+        self.0.list(prefix)
+    }
+    fn head<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<ObjectInfo>, StoreError>> {
+        self.0.head(key)
+    }
+    fn get<'a>(&'a self, key: &'a str, offset: u64) -> BoxFuture<'a, Result<ByteStream, StoreError>> {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.get(key, offset)
+    }
+    fn put<'a>(&'a self, key: &'a str, bytes: Bytes, metadata: BTreeMap<String, String>) -> BoxFuture<'a, Result<ObjectInfo, StoreError>> {
+        self.0.put(key, bytes, metadata)
+    }
+    fn upload<'a>(&'a self, key: &'a str, metadata: BTreeMap<String, String>) -> BoxFuture<'a, Result<Box<dyn Upload>, StoreError>> {
+        self.0.upload(key, metadata)
+    }
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.0.delete(key)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_costs_no_more_with_many_backups_than_with_one() {
+    let fixture = Fixture::new().await;
+    furnish(&fixture).await;
+    let store = Memory::new();
+    let spec = BackupSpec { keep_last: Some(8), collections: vec!["readings".into()], ..BackupSpec::new(&fixture.database, PREFIX) };
+    let drills = DrillSpec { prefix: PREFIX.into(), database: fixture.database.clone(), every_days: 30, encryption: None };
+    let now = at("2026-01-09T00:00:00Z");
+    for day in 1..=8 {
+        let then = at(&format!("2026-01-0{day}T03:30:00Z"));
+        backup::run(&fixture.server, &spec, &store, then, &|_| {}).await.unwrap();
+        if day == 1 {
+            drill::drill(&fixture.server, &drills, &store, then).await.unwrap();
+        }
+    }
+    let counted = Counted(&store, Default::default());
+    let reads = |store: &Counted| store.1.swap(0, std::sync::atomic::Ordering::SeqCst);
+    let listed = backup::survey(&counted, &spec).await.unwrap();
+    let state = backup::judge(&listed, &spec, now);
+    assert_eq!((state.verified, state.unverified, state.surplus, reads(&counted)), (8, 0, 0, 1));
+    assert_eq!(state.newest_at, Some(at("2026-01-08T03:30:00Z")));
+    // The drill of an archive whose manifest nobody read still counts, and only for its own database.
+    let drilled = drill::judge(&counted, &listed, &drills, now).await.unwrap();
+    assert_eq!((drilled.due, drilled.passed_at, reads(&counted)), (None, Some(at("2026-01-01T03:30:00Z")), 1));
+    let another = DrillSpec { database: "another".into(), ..drills };
+    assert_eq!(drill::judge(&counted, &listed, &another, now).await.unwrap().passed_at, None);
+    // What may have to expire is read whole.
+    let fewer = BackupSpec { keep_last: Some(3), ..spec.clone() };
+    reads(&counted);
+    assert_eq!((look(&counted, &fewer, now).await.unwrap().surplus, reads(&counted)), (5, 8));
+    // The newest manifest speaks for another archive: the one before it is asked.
+    store.put(&format!("{PREFIX}mongodb_backup_2026-01-08_03-30-00.gz"), "cut".into(), Default::default()).await.unwrap();
+    let state = look(&counted, &spec, now).await.unwrap();
+    assert_eq!((state.verified, state.unverified, reads(&counted)), (7, 1, 2));
+    assert_eq!(state.newest_at, Some(at("2026-01-07T03:30:00Z")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

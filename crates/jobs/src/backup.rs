@@ -151,7 +151,7 @@ impl Kind for BackupKind {
     async fn observe(&self, meta: &Meta, want: &BackupSpec) -> Outcome<Option<Observed<BackupSpec>>> {
         let target = self.context.store(&want.bucket)?;
         let (wish, now) = (want.wish()?, Utc::now());
-        let listed = backup::list(target.as_ref(), &wish.prefix).await.map_err(database)?;
+        let listed = backup::survey(target.as_ref(), &wish).await.map_err(database)?;
         let state = backup::judge(&listed, &wish, now);
         let (Some(newest), Some(at)) = (&state.newest, state.newest_at) else { return Ok(None) };
         let drills = drill::state(target.as_ref(), &listed, &wish, want.restore_drill.as_ref(), now).await?;

@@ -100,8 +100,7 @@ async fn latest(context: &JobContext, collection: &CollectionSpec, backup: Optio
     };
     let store = context.store(&backup.bucket)?;
     let listed = backup::list(store.as_ref(), &backup.prefix).await.map_err(database)?;
-    let verified = |listed: &backup::Listed| listed.manifest.as_ref().is_some_and(|manifest| manifest.database == collection.database);
-    match listed.into_iter().rev().find(verified) {
+    match listed.into_iter().rev().find(|backup| backup.is_of(&collection.database)) {
         Some(newest) => Ok((store, newest.key)),
         None => {
             Err(Failure::rejected(format!("find the latest backup of {} below {}/{}", collection.database, store.name(), backup.prefix))

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::BackupSpec;
 use super::seal::Sealer;
+use super::{BackupSpec, retention};
 use crate::archive::gzip;
 use crate::mongo::DatabaseError;
 use crate::store::{Store, Upload};
@@ -33,7 +33,7 @@ pub(super) async fn upload(
     let level = spec.level;
     let sealing = |error| DatabaseError::caused("encrypt the backup", error);
     let mut sealer = Sealer::new(spec.encryption.as_ref()).map_err(sealing)?;
-    let mut upload = store.upload(key, Default::default()).await?;
+    let mut upload = store.upload(key, retention::mark(spec)).await?;
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     let mut pending: VecDeque<JoinHandle<std::io::Result<Vec<u8>>>> = VecDeque::new();
     loop {

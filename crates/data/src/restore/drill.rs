@@ -42,6 +42,8 @@ pub struct DrillEvidence {
     pub version: u32,
     /// Key of the archive.
     pub archive: String,
+    /// Database that the archive is of.
+    pub database: String,
     /// SHA-256 of the archive, hex, out of its manifest.
     pub sha256: String,
     /// When the drill began.
@@ -83,12 +85,12 @@ pub async fn look(store: &dyn Store, spec: &DrillSpec, now: DateTime<Utc>) -> Re
 
 /// As [`look`], on a list already made; reads only the evidence.
 pub async fn judge(store: &dyn Store, listed: &[Listed], spec: &DrillSpec, now: DateTime<Utc>) -> Result<DrillState, DatabaseError> {
-    let verified: Vec<&Listed> = listed.iter().filter(|backup| is_of(backup, spec)).collect();
-    let newest_backup = verified.last().map(|backup| backup.started_at);
+    let of_database = |backup: &&Listed| backup.is_of(&spec.database);
+    let newest_backup = listed.iter().rfind(of_database).map(|backup| backup.started_at);
     let mut evidence = Vec::new();
     // From the newest on: what lies before a drill that passed does not count any more.
-    for backup in verified.iter().rev().filter(|backup| backup.drilled) {
-        let read = read_evidence(store, &backup.key).await?;
+    for backup in listed.iter().rev().filter(|backup| backup.drilled && (backup.unread || of_database(backup))) {
+        let read = read_evidence(store, &backup.key).await?.filter(|evidence| evidence.database == spec.database);
         let passed = read.as_ref().is_some_and(|one| one.fault.is_none());
         evidence.extend(read);
         if passed {
@@ -139,6 +141,7 @@ pub async fn drill(scratch: &Server, spec: &DrillSpec, store: &dyn Store, now: D
     let mut evidence = DrillEvidence {
         version: VERSION,
         archive: key.clone(),
+        database: manifest.database,
         sha256: manifest.sha256,
         started_at: now,
         server_version,
@@ -209,13 +212,8 @@ async fn restore_and_compare(
 
 async fn verified(store: &dyn Store, spec: &DrillSpec) -> Result<Vec<Listed>, DatabaseError> {
     let mut listed = list(store, &spec.prefix).await?;
-    listed.retain(|backup| is_of(backup, spec));
+    listed.retain(|backup| backup.is_of(&spec.database));
     Ok(listed)
-}
-
-/// Whether it is a verified backup of this database.
-fn is_of(backup: &Listed, spec: &DrillSpec) -> bool {
-    backup.manifest.as_ref().is_some_and(|manifest| manifest.database == spec.database)
 }
 
 async fn read_evidence(store: &dyn Store, key: &str) -> Result<Option<DrillEvidence>, DatabaseError> {
