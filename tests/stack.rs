@@ -10,6 +10,8 @@ mod again;
 mod bad_input;
 #[path = "stack/calls.rs"]
 mod calls;
+#[path = "stack/canary.rs"]
+mod canary;
 #[path = "stack/data_kinds.rs"]
 mod data_kinds;
 #[path = "stack/database.rs"]

@@ -44,10 +44,11 @@ impl Search {
 
     /// Runs the binary; every exit code is fine, no secret is.
     fn run(&mut self, world: &World, words: &[&str]) -> Option<i32> {
+        let begun = std::time::Instant::now();
         let outcome = world.run(words);
         let place = outcome.words.clone();
+        tell(&format!("{place}: {:?} after {:?}", outcome.code, begun.elapsed()));
         assert_ne!(outcome.code, None, "{place} was ended by a signal");
-        assert!(!outcome.stdout.is_empty() || !outcome.stderr.is_empty(), "{place} said nothing");
         self.look(&format!("stdout of {place}"), outcome.stdout.as_bytes());
         self.look(&format!("stderr of {place}"), outcome.stderr.as_bytes());
         outcome.code
@@ -100,10 +101,14 @@ fn no_secret_is_told_or_kept_in_the_open() {
     let value: serde_json::Value = serde_json::from_str(answer.secret_string().unwrap_or_default()).expect("the secret is JSON");
     search.know("the generated password", value["password"].as_str().expect("a password"));
     assert_eq!(search.run(&world, &["restore", "latest", "--into", &world.named("p8_greenandcoop_forecast_restored"), "-vv"]), Some(0));
+    // So that drift and plan have something to tell.
+    world.suspend_versioning();
+    world.stop_task();
     for words in LOOKS {
         search.run(&world, words);
         search.run(&world, &[words, &["--log-format", "json"]].concat());
     }
+    assert_eq!(search.run(&world, &["apply", "--yes", "--output", "json"]), Some(0));
     for job in ["collect", "transform", "quality", "import", "latency", "backup"] {
         assert_eq!(search.run(&world, &["run", job, "-vv"]), Some(0), "{job}");
     }
@@ -161,7 +166,11 @@ fn what_goes_wrong(world: &mut World, search: &mut Search, entered: &dyn Fn(&str
     }
     // A secret that somebody wrote into a document: the fault shows the place, not the word.
     let literal = search.plant("a password in a document");
-    world.edit("30-cluster.yaml", "      ports: [27017]\n", &format!("      ports: [27017]\n      environment: {{DB_PASSWORD: {literal}}}\n"));
+    world.edit(
+        "30-cluster.yaml",
+        "      ports: [27017]\n",
+        &format!("      ports: [27017]\n      environment: {{DB_PASSWORD: {literal}}}\n"),
+    );
     for words in [&["validate"][..], &["validate", "--output", "json"], &["plan", "-vv"]] {
         assert_eq!(search.run(world, words), Some(3), "{words:?}");
     }

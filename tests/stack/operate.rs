@@ -11,13 +11,13 @@ use crate::lock::{signal, until};
 use crate::world::World;
 
 /// A run whose words go to files.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     folder: tempfile::TempDir,
 }
 
 impl Running {
-    fn start(world: &World, files: &[&str], words: &[&str]) -> Running {
+    pub(crate) fn start(world: &World, files: &[&str], words: &[&str]) -> Running {
         let folder = tempfile::tempdir().expect("makes a folder");
         let file = |name: &str| Stdio::from(std::fs::File::create(folder.path().join(name)).expect("makes a file"));
         let child = world.command(files, words).stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr")).spawn();
@@ -41,7 +41,7 @@ impl Running {
     }
 
     /// Status and body of a page.
-    fn page(&self, path: &str) -> (u16, String) {
+    pub(crate) fn page(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address()).expect("connects");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").expect("asks");
         let mut text = String::new();
@@ -56,7 +56,7 @@ impl Running {
     }
 
     /// Asks it to end, and expects that it does so well.
-    fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         signal(&self.child, "TERM");
         let code = self.child.wait().expect("it ends").code();
         assert_eq!(code, Some(0), "{}", self.said("stderr"));
