@@ -163,6 +163,7 @@ mod tests {
             place: String::new(),
             fate,
             note: None,
+            since: None,
             ignored: Vec::new(),
             outputs: meteoctl_engine::reference::Outputs::new(),
             millis: 1234,

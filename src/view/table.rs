@@ -11,16 +11,16 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 
 /// Every document, then the project's promises.
 pub fn status(status: &Status) -> String {
-    let mut documents = table(["document", "standing", "note"]);
+    let mut documents = table(["document", "standing", "since", "note"]);
     documents.add_rows(status.report.lines.iter().map(document));
     let mut promises = table(["promise", "kept", "evidence"]);
     promises.add_rows(status.acceptance.iter().map(promise));
     let receipt = &status.report.receipt;
     let (documents, promises) = (trimmed(&documents), trimmed(&promises));
-    format!("{documents}\n{promises}\nSeen at {} in {}.\n", receipt.finished_at, seconds(receipt.millis))
+    format!("{documents}\n{promises}\nSeen at {} in {}; all times are UTC.\n", receipt.finished_at, seconds(receipt.millis))
 }
 
-fn table(header: [&str; 3]) -> Table {
+fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     table
@@ -31,8 +31,9 @@ fn trimmed(table: &Table) -> String {
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-fn document(line: &Line) -> [String; 3] {
-    [line.id.to_string(), standing(&line.fate), line.note.clone().unwrap_or_default()]
+fn document(line: &Line) -> [String; 4] {
+    let since = line.since.map(|since| since.format("%Y-%m-%d %H:%M").to_string());
+    [line.id.to_string(), standing(&line.fate), since.unwrap_or_default(), line.note.clone().unwrap_or_default()]
 }
 
 fn promise(promise: &Promise) -> [String; 3] {

@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ pub struct Observed<S> {
     pub settling: Option<String>,
     /// A line of evidence for status and report: `RUNNING, 1 task`, `4950 documents`.
     pub note: Option<String>,
+    /// Since when it is as it is, where somebody keeps that: a task's start, a revision's registration, the last backup.
+    pub since: Option<DateTime<Utc>>,
     /// Further differences that are not fields of the spec: `station-days`, `backup due`. Named as they should read.
     pub work: Vec<Work>,
 }
@@ -82,7 +85,7 @@ pub struct Work {
 impl<S> Observed<S> {
     /// A thing that is there and settled.
     pub fn new(spec: S) -> Self {
-        Observed { spec, outputs: Outputs::new(), settling: None, note: None, work: Vec::new() }
+        Observed { spec, outputs: Outputs::new(), settling: None, note: None, since: None, work: Vec::new() }
     }
 
     /// Adds one output.
@@ -110,6 +113,13 @@ impl<S> Observed<S> {
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
+        self
+    }
+
+    /// Says since when it is as it is.
+    #[must_use]
+    pub fn since(mut self, since: Option<DateTime<Utc>>) -> Self {
+        self.since = since;
         self
     }
 

@@ -163,6 +163,7 @@ pub async fn converge(documents: &[Document], registry: &Registry, settings: &Se
     report.converged = Some(!proof.has_changes() && !proof.has_failures());
     for (line, fresh) in report.lines.iter_mut().zip(proof.lines) {
         line.note = fresh.note.or(line.note.take());
+        line.since = fresh.since.or(line.since);
         if fresh.fate != Fate::InSync {
             line.fate = fresh.fate;
         }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::ahead::Ahead;
@@ -47,6 +48,8 @@ pub struct Stepped {
     pub outputs: Outputs,
     /// A line of evidence.
     pub note: Option<String>,
+    /// Since when it is as it is.
+    pub since: Option<DateTime<Utc>>,
     /// Fields ignored by the document.
     pub ignored: Vec<String>,
 }
@@ -54,7 +57,7 @@ pub struct Stepped {
 impl Stepped {
     /// A step that came to nothing but this.
     pub fn bare(fate: Fate) -> Self {
-        Stepped { fate, outputs: Outputs::new(), note: None, ignored: Vec::new() }
+        Stepped { fate, outputs: Outputs::new(), note: None, since: None, ignored: Vec::new() }
     }
 
     fn failed(failure: &Failure) -> Self {
@@ -163,7 +166,7 @@ fn unknown(diff: &Diff) -> Option<String> {
 }
 
 fn seen(sight: Sight, fate: Fate) -> Stepped {
-    Stepped { fate, outputs: sight.outputs, note: sight.note, ignored: sight.ignored }
+    Stepped { fate, outputs: sight.outputs, note: sight.note, since: sight.since, ignored: sight.ignored }
 }
 
 fn done(sight: Sight, mode: Mode, written: Option<(Change, Instant)>) -> Stepped {

@@ -159,6 +159,7 @@ impl Kind for BackupKind {
         let evidence = drill::words(&drills);
         let mut seen = Observed::new(want.clone())
             .note(format!("{} verified, newest {}{next}; {evidence}", state.verified, at.format("%Y-%m-%d %H:%M:%S UTC")))
+            .since(Some(at))
             .output("newest", newest.clone())
             .output("newestAt", at.to_rfc3339())
             .output("verified", state.verified)

@@ -93,7 +93,7 @@ impl Kind for QualityKind {
                     .hint(format!("read {}; mend the source or, if it must be, move the limits under `fail`", wish.page_key()))
                     .exit(GATE));
             }
-            Standing::Current(report) => seen.note(told(&report)),
+            Standing::Current(report) => seen.note(told(&report)).since(report.evaluated_at.parse().ok()),
         };
         Ok(Some(if asked { seen.work("/run", "asked for") } else { seen }))
     }

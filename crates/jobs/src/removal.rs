@@ -147,7 +147,7 @@ impl Removing {
 }
 
 fn sight(standing: Standing, note: Option<&str>) -> Sight {
-    Sight { standing, outputs: Outputs::new(), note: note.map(str::to_owned), ignored: Vec::new() }
+    Sight { standing, outputs: Outputs::new(), note: note.map(str::to_owned), since: None, ignored: Vec::new() }
 }
 
 impl AnyKind for Removing {

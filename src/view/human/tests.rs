@@ -10,6 +10,7 @@ fn line(kind: &str, name: &str, fate: Fate) -> Line {
         place: "a.yaml:1:1".to_owned(),
         fate,
         note: None,
+        since: None,
         ignored: Vec::new(),
         outputs: Outputs::new(),
         millis: 7,

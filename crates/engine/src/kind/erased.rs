@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
 use super::{Change, Fault, Kind, Meta, Observed};
@@ -35,6 +35,8 @@ pub struct Sight {
     pub outputs: Outputs,
     /// A line of evidence.
     pub note: Option<String>,
+    /// Since when it is as it is.
+    pub since: Option<DateTime<Utc>>,
     /// Fields that differ but are ignored by the document: shown, not acted on.
     pub ignored: Vec<String>,
 }
@@ -157,7 +159,7 @@ impl<K: Kind> AnyKind for K {
             };
             let Some(mut seen) = seen else {
                 let outputs = Kind::predicted(self, meta, &want);
-                return Ok(Sight { standing: Standing::Absent, outputs, note: None, ignored: Vec::new() });
+                return Ok(Sight { standing: Standing::Absent, outputs, note: None, since: None, ignored: Vec::new() });
             };
             self.canonical(&mut want);
             self.canonical(&mut seen.spec);
@@ -175,7 +177,7 @@ impl<K: Kind> AnyKind for K {
             };
             let mut outputs = Kind::predicted(self, meta, &want);
             outputs.extend(seen.outputs);
-            Ok(Sight { standing, outputs, note: seen.note, ignored })
+            Ok(Sight { standing, outputs, note: seen.note, since: seen.since, ignored })
         })
     }
 
