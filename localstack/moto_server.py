@@ -1,5 +1,7 @@
-"""Moto's server with its accounts, three answers of its S3 and three of its ECS brought in line with AWS and LocalStack.
+"""Moto's server with its accounts, the CBOR that CloudWatch's clients speak, three answers of its S3 and three of its ECS brought
+in line with AWS and LocalStack.
 
+* CloudWatch takes requests in CBOR (Smithy RPC v2); Moto takes the same in JSON alone.
 * An access key of twelve digits names the account that is meant, as in LocalStack; Moto itself looks for a header.
 * CreateBucket takes tags in its configuration, so that nothing can come between bucket and tags; Moto drops them.
 * An object uploaded in parts with `x-amz-checksum-type: FULL_OBJECT` has the checksum of the whole; Moto gives the
@@ -14,9 +16,12 @@
 import base64
 import binascii
 import datetime
+import io
+import json
 import re
 import sys
 
+import cbor2
 import xmltodict
 from moto.ec2 import ec2_backends
 from moto.ecs import models
@@ -24,6 +29,42 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.s3 import responses
 from moto.s3.models import FakeMultipart
 from moto.server import main
+
+
+def cbor_as_json(application, environ, start_response):
+    asked = re.fullmatch(r"/service/(\w+)/operation/(\w+)", environ.get("PATH_INFO", ""))
+    if not asked or "cbor" not in environ.get("CONTENT_TYPE", ""):
+        return account_of_the_key(application, environ, start_response)
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    text = json.dumps(cbor2.loads(body) if body else {}, default=lambda when: when.timestamp()).encode()
+    environ.update(
+        {
+            "PATH_INFO": "/",
+            "CONTENT_TYPE": "application/x-amz-json-1.0",
+            "CONTENT_LENGTH": str(len(text)),
+            "HTTP_ACCEPT": "application/json",
+            "HTTP_X_AMZ_TARGET": ".".join(asked.groups()),
+            "wsgi.input": io.BytesIO(text),
+        }
+    )
+    status = []
+    said = b"".join(account_of_the_key(application, environ, lambda code, *rest: status.append(code)))
+    answer = cbor2.dumps(in_cbor(json.loads(said or b"{}")))
+    told = [("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor"), ("content-length", str(len(answer)))]
+    start_response(status[-1], told)
+    return [answer]
+
+
+def in_cbor(value, name=""):
+    """JSON has neither points in time nor a difference between what is null and what is not there."""
+    if isinstance(value, dict):
+        return {key: in_cbor(inner, key) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [in_cbor(inner) for inner in value]
+    if name.endswith("Timestamp"):
+        seconds = value if isinstance(value, (int, float)) else datetime.datetime.fromisoformat(value).timestamp()
+        return cbor2.CBORTag(1, float(seconds))
+    return value
 
 
 def account_of_the_key(application, environ, start_response):
@@ -90,7 +131,7 @@ def public_address(task, *given, **named):
 
 
 dispatch = DomainDispatcherApplication.__call__
-DomainDispatcherApplication.__call__ = account_of_the_key
+DomainDispatcherApplication.__call__ = cbor_as_json
 put_bucket = responses.S3Response._bucket_response_put
 responses.S3Response._bucket_response_put = tags_at_creation
 make_upload = FakeMultipart.__init__

@@ -82,7 +82,8 @@ impl World {
     /// A world on LocalStack, with ECS and what belongs to it from Moto.
     pub fn on_localstack(journey: &str) -> Option<World> {
         let addresses = Addresses::find(journey)?;
-        let from_moto = ["AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_EFS"];
+        let from_moto =
+            ["AWS_ENDPOINT_URL_CLOUDWATCH", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_EFS"];
         let mut endpoints = vec![("AWS_ENDPOINT_URL", addresses.localstack.clone())];
         endpoints.extend(from_moto.map(|variable| (variable, addresses.moto.clone())));
         Some(World::with(journey, &addresses, &endpoints))

@@ -19,9 +19,12 @@ pub const ACTIONS: &[Action] = &[
     Action::plan("iam:ListRoles", "*"),
     Action::plan("iam:ListRoleTags", "*"),
     Action::plan("ec2:DescribeSecurityGroups", "*"),
+    Action::plan("scheduler:ListScheduleGroups", "*"),
+    Action::plan("scheduler:ListTagsForResource", "*"),
+    Action::plan("scheduler:ListSchedules", "*"),
 ];
 
-/// Roles are asked for their tags so many at a time.
+/// Roles and schedule groups are asked for their tags so many at a time.
 const AT_ONCE: usize = 8;
 
 /// A thing that carries this stack's tag.
@@ -35,14 +38,16 @@ pub struct Owned {
 
 /// Everything in the region (and every role) that carries the tags of this stack, sorted.
 ///
-/// AWS's tagging API knows no roles: they are listed and asked one by one, AWS's own left out. It may take a moment
-/// until it shows what was made or removed: look at a thing itself before acting on it.
+/// AWS's tagging API knows no roles: they are listed and asked one by one, AWS's own left out. Schedules carry no tags: those in a
+/// group of ours are ours. It may take a moment until the API shows what was made or removed: look at a thing itself before acting
+/// on it.
 ///
 /// # Errors
 /// Whatever a call says.
 pub async fn owned(aws: &Aws) -> Outcome<Vec<Owned>> {
-    let (mut all, roles) = tokio::try_join!(tagged(aws), roles(aws))?;
+    let (mut all, roles, schedules) = tokio::try_join!(tagged(aws), roles(aws), schedules(aws))?;
     all.extend(roles);
+    all.extend(schedules);
     all.sort();
     all.dedup();
     Ok(all)
@@ -91,6 +96,38 @@ async fn role_tags(aws: &Aws, name: &str) -> Outcome<Tags> {
     Ok(tags)
 }
 
+async fn schedules(aws: &Aws) -> Outcome<Vec<Owned>> {
+    let mut pages = aws.scheduler.list_schedule_groups().into_paginator().send();
+    let mut groups = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = done("list the schedule groups", page)?;
+        // AWS's own group takes no tags.
+        let own = page.schedule_groups().iter().filter(|group| group.name() != Some("default"));
+        groups.extend(own.filter_map(|group| Some((group.name()?.to_owned(), group.arn()?.to_owned()))));
+    }
+    let asked = stream::iter(groups).map(|(name, arn)| async move {
+        let answer = aws.scheduler.list_tags_for_resource().resource_arn(arn).send().await;
+        let Some(answer) = found(format!("look at the tags of schedule group {name}"), answer, &["ResourceNotFoundException"])? else {
+            return Ok(Vec::new());
+        };
+        let tags: Tags = answer.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
+        if crate::tags::ours(&aws.stack, &tags) { schedules_of(aws, &name).await } else { Ok(Vec::new()) }
+    });
+    let found: Vec<Vec<Owned>> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn schedules_of(aws: &Aws, group: &str) -> Outcome<Vec<Owned>> {
+    let mut pages = aws.scheduler.list_schedules().group_name(group).into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let Some(page) = found(format!("list the schedules of group {group}"), page, &["ResourceNotFoundException"])? else { break };
+        let named = page.schedules().iter().filter_map(|schedule| Some((schedule.name()?, schedule.arn()?)));
+        all.extend(named.map(|(name, arn)| Owned { document: Id::new("Schedule", name), arn: arn.to_owned() }));
+    }
+    Ok(all)
+}
+
 /// The least spec by which the thing's kind finds and removes it: what was fixed at its creation, and what stands in its ARN.
 /// `None` for kinds that are not removed by themselves.
 ///
@@ -103,6 +140,10 @@ pub async fn spec(aws: &Aws, thing: &Owned) -> Outcome<Option<Value>> {
         "Alarm" => Some(json!({"namespace": "-", "metric": "-", "statistic": "Sum", "periodSeconds": 60, "evaluationPeriods": 1,
             "comparison": "GreaterThanThreshold", "threshold": 0.0})),
         "Role" => Some(json!({"assumedBy": "ecs-tasks.amazonaws.com"})),
+        "Schedule" => resource.split('/').nth(1).map(|group| {
+            let when = json!({"cron": "rate(1 day)"});
+            json!({"group": group, "cluster": "-", "taskDefinition": "-", "role": "-", "schedule": when})
+        }),
         "Secret" => Some(json!({"generate": {"username": "-"}})),
         "SecurityGroup" => security_group(aws, resource).await?,
         "Service" => service(resource),

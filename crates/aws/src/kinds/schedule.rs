@@ -37,6 +37,8 @@ pub const ACTIONS: &[Action] = &[
     Action::apply("scheduler:UpdateSchedule", SCHEDULE),
     Action::apply("scheduler:CreateSchedule", "arn:{partition}:iam::{account}:role/{/role}").needs("iam:PassRole"),
     Action::delete("scheduler:DeleteSchedule", SCHEDULE),
+    Action::delete("scheduler:ListSchedules", "*"),
+    Action::delete("scheduler:DeleteScheduleGroup", GROUP),
 ];
 
 /// Schedules.
@@ -89,7 +91,7 @@ impl Kind for Schedule {
         spec.settle();
     }
 
-    /// The group stays: it costs nothing, and other schedules may be in it.
+    /// The group goes with the last schedule in it.
     async fn delete(&self, meta: &Meta, spec: &ScheduleSpec) -> Outcome<()> {
         let group = self.group(spec);
         let Some(schedule) = self.find(meta, &group).await? else { return Ok(()) };
@@ -97,12 +99,26 @@ impl Kind for Schedule {
         if !tags::ours(&self.aws.stack, &seen) {
             return Err(tags::foreign(Self::NAME, meta, &seen));
         }
-        let call = self.aws.scheduler.delete_schedule().name(&meta.name).group_name(group);
-        done_or(format!("delete schedule {}", meta.name), call.send().await, &["ResourceNotFoundException"])
+        let call = self.aws.scheduler.delete_schedule().name(&meta.name).group_name(&group);
+        done_or(format!("delete schedule {}", meta.name), call.send().await, &["ResourceNotFoundException"])?;
+        self.remove_empty(&group).await
     }
 }
 
 impl Schedule {
+    /// Removing a group removes what is in it, so it is asked first. Where nobody else writes, nothing can come between.
+    async fn remove_empty(&self, group: &str) -> Outcome<()> {
+        let listed = self.aws.scheduler.list_schedules().group_name(group).max_results(1).send().await;
+        let Some(listed) = found(format!("list the schedules of group {group}"), listed, &["ResourceNotFoundException"])? else {
+            return Ok(());
+        };
+        if !listed.schedules().is_empty() {
+            return Ok(());
+        }
+        let call = self.aws.scheduler.delete_schedule_group().name(group);
+        done_or(format!("delete schedule group {group}"), call.send().await, &["ResourceNotFoundException"])
+    }
+
     fn group(&self, want: &ScheduleSpec) -> String {
         let name = || {
             format!("meteoctl-{}", self.aws.stack.name)

@@ -10,7 +10,7 @@ use crate::support::{Backend, Subject, aws};
 const NAME: &str = "p8-mongodb-no-task";
 const PUT: &[&str] = &["CloudWatch:PutMetricAlarm"];
 
-fn reference() -> Value {
+pub fn reference() -> Value {
     json!({
         "description": "no MongoDB task runs",
         "namespace": "ECS/ContainerInsights",

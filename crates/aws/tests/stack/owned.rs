@@ -16,6 +16,8 @@ async fn what_carries_our_tags_is_listed() {
         ("Secret", "p8/mongodb", json!({"generate": {"username": "meteo"}})),
         ("SecurityGroup", "mongodb-sg", json!({"description": "MongoDB"})),
         ("FileSystem", "data", json!({})),
+        ("Schedule", "nightly", crate::schedule::reference()),
+        ("Alarm", "no-task", crate::alarm::reference()),
     ];
     for (kind, name, spec) in documents.clone() {
         Subject::new(&aws, kind, name, spec).converge().await;

@@ -17,7 +17,7 @@ fn arn(service: &str, rest: &str) -> String {
     format!("arn:aws:{service}:eu-west-3:123456789012:{rest}")
 }
 
-fn reference() -> Value {
+pub fn reference() -> Value {
     json!({
         "schedule": {"cron": "0 3 * * 1-5", "timezone": "Europe/Paris"},
         "group": GROUP,

@@ -52,17 +52,19 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
-/// Tells Moto which account a request is made in. LocalStack reads it from the access key.
+/// Tells Moto which account a request is made in; LocalStack reads it from the access key. And tells LocalStack in JSON what the SDK
+/// says in CBOR; our Moto understands CBOR.
 #[derive(Debug, Clone)]
 struct InAccount<T> {
     inner: T,
     account: String,
+    backend: Backend,
 }
 
 impl HttpClient for InAccount<SharedHttpClient> {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(InAccount { inner, account: self.account.clone() })
+        SharedHttpConnector::new(InAccount { inner, account: self.account.clone(), backend: self.backend })
     }
 }
 
@@ -70,16 +72,16 @@ impl HttpConnector for InAccount<SharedHttpConnector> {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         request.headers_mut().insert("x-moto-account-id", self.account.clone());
         match request.uri().split_once("/service/GraniteServiceVersion20100801/operation/") {
-            Some((address, operation)) => {
+            Some((address, operation)) if self.backend == Backend::LocalStack => {
                 let (address, operation) = (format!("{address}/"), operation.to_owned());
                 in_json(&self.inner, request, address, &operation)
             }
-            None => self.inner.call(request),
+            _ => self.inner.call(request),
         }
     }
 }
 
-/// CloudWatch takes CBOR, which the SDK speaks, and JSON; the emulators speak JSON alone. Says the same in JSON, both ways.
+/// CloudWatch takes CBOR, which the SDK speaks, and JSON; LocalStack speaks JSON alone. Says the same in JSON, both ways.
 /// Points in time are left out of answers: JSON has no type for them.
 fn in_json(inner: &SharedHttpConnector, mut request: HttpRequest, address: String, operation: &str) -> HttpConnectorFuture {
     let body = cbor::decode(&mut request.body().bytes().expect("a body in memory")).to_string();
@@ -135,7 +137,7 @@ pub async fn aws_in(backend: Backend, region: &str) -> Option<Arc<Aws>> {
     let loaded = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .credentials_provider(Credentials::new(&account, "test", None, None, "test"))
-        .http_client(InAccount { inner: aws_smithy_http_client::Builder::new().build_http(), account })
+        .http_client(InAccount { inner: aws_smithy_http_client::Builder::new().build_http(), account, backend })
         .load()
         .await;
     let config = loaded.into_builder().service_config(Endpoints { common, moto }).build();

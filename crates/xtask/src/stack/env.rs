@@ -11,13 +11,14 @@ use crate::workspace::Workspace;
 /// gives one account in both; with any other key they disagree (000000000000 and 123456789012).
 const ACCOUNT: &str = "123456789012";
 
-/// The services that only Moto serves, and EC2 with them: running a task looks for its subnets in the same server.
-const FROM_MOTO: [&str; 4] = ["EC2", "ECR", "ECS", "EFS"];
+/// The services that only Moto serves; EC2 with them, because running a task looks for its subnets in the same server; and
+/// CloudWatch, whose clients speak CBOR, which our Moto understands.
+const FROM_MOTO: [&str; 5] = ["CLOUDWATCH", "EC2", "ECR", "ECS", "EFS"];
 
 /// Which emulator serves AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
-    /// LocalStack for all it has; ECS, EC2, EFS and ECR from Moto.
+    /// LocalStack for all it has; ECS, EC2, EFS, ECR and CloudWatch from Moto.
     Localstack,
     /// Moto for everything.
     Moto,
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn tasks_and_their_network_come_from_the_same_server() {
         assert_eq!(value(Backend::Localstack, "AWS_ENDPOINT_URL"), "http://127.0.0.1:1");
-        for service in ["EC2", "ECR", "ECS", "EFS"] {
+        for service in ["CLOUDWATCH", "EC2", "ECR", "ECS", "EFS"] {
             assert_eq!(value(Backend::Localstack, &format!("AWS_ENDPOINT_URL_{service}")), "http://127.0.0.1:2");
         }
         assert_eq!(value(Backend::Moto, "AWS_ENDPOINT_URL"), "http://127.0.0.1:2");
