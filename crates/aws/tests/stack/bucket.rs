@@ -31,7 +31,9 @@ async fn converges_on_moto() {
 async fn converges_on_localstack() {
     // Moto enforces the policy, and a test speaks plain HTTP.
     let mut spec = reference();
-    spec["policy"] = json!({"tlsOnly": true, "statements": []});
+    let listing = json!({"Sid": "list", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+        "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::p8-meteo"});
+    spec["policy"] = json!({"tlsOnly": true, "statements": [listing]});
     converges(Backend::LocalStack, spec).await;
 }
 
@@ -74,8 +76,14 @@ async fn converges(backend: Backend, spec: Value) {
     assert!(kept.tag_set().iter().any(|tag| tag.key() == "theirs"), "a tag of somebody else was lost: {kept:?}");
 
     if with_policy {
+        let policy = aws.s3.get_bucket_policy().bucket(&name).send().await.expect("policy");
+        let mut policy: Value = serde_json::from_str(policy.policy().unwrap_or_default()).expect("JSON");
+        let statements = policy["Statement"].as_array_mut().expect("statements");
+        statements.retain(|statement| statement["Sid"] != "list");
+        aws.s3.put_bucket_policy().bucket(&name).policy(policy.to_string()).send().await.expect("policy");
+        bucket.repairs(&["/policy/statements"], &["S3:PutBucketPolicy"]).await;
         aws.s3.delete_bucket_policy().bucket(&name).send().await.expect("policy");
-        bucket.repairs(&["/policy/tlsOnly"], &["S3:PutBucketPolicy"]).await;
+        bucket.repairs(&["/policy/tlsOnly", "/policy/statements"], &["S3:PutBucketPolicy"]).await;
     }
     bucket.rests().await;
     refuses_to_go_while_full(&bucket, &name).await;

@@ -2,7 +2,7 @@
 
 use aws_sdk_ecs::types::{
     ContainerDefinition, EfsAuthorizationConfig, EfsAuthorizationConfigIam, EfsVolumeConfiguration, HealthCheck, KeyValuePair,
-    TaskDefinition as EcsTaskDefinition, TaskDefinitionField,
+    TaskDefinition as EcsTaskDefinition, TaskDefinitionField, Volume,
 };
 use meteoctl_aws::client::Aws;
 use meteoctl_engine::kind::Standing;
@@ -89,7 +89,7 @@ async fn every_field_survives_the_way_there_and_back() {
     let Some(aws) = aws(Backend::Moto).await else { return };
     let subject = Subject::new(&aws, "TaskDefinition", FAMILY, everything());
     let sight = subject.converge().await;
-    assert_eq!(sight.outputs["fileSystems"], json!(["fs-0123"]));
+    assert_eq!(sight.outputs["fileSystems"], json!(["fs-0123", "fs-0124"]));
     subject.rests().await;
     assert_eq!(subject.writes().values().sum::<u64>(), 1);
 }
@@ -103,6 +103,7 @@ fn everything() -> Value {
     spec["volumes"] = json!([
         {"name": "scratch"},
         {"name": "data", "fileSystem": "fs-0123", "accessPoint": "fsap-0123", "iam": true},
+        {"name": "old", "fileSystem": "fs-0124", "rootDirectory": "/archive"},
     ]);
     spec["tags"] = json!({"owner": "data"});
     let container = &mut spec["containers"][0];
@@ -159,6 +160,18 @@ async fn each_field_changed_by_hand_is_named_alone() {
     };
     spoil(it, "/volumes/data/accessPoint", |found| in_volume(found, "fsap-9", EfsAuthorizationConfigIam::Enabled)).await;
     spoil(it, "/volumes/data/iam", |found| in_volume(found, "fsap-0123", EfsAuthorizationConfigIam::Disabled)).await;
+    let archive = |found: &mut EcsTaskDefinition, change: &dyn Fn(&mut Volume)| {
+        let volumes = found.volumes.as_mut().expect("volumes");
+        change(volumes.iter_mut().find(|volume| volume.name.as_deref() == Some("old")).expect("the old one"));
+    };
+    spoil(it, "/volumes/old/rootDirectory", |found| {
+        archive(found, &|volume| volume.efs_volume_configuration.as_mut().expect("EFS").root_directory = Some("/".into()));
+    })
+    .await;
+    spoil(it, "/volumes/scratch", |found| {
+        found.volumes.as_mut().expect("volumes").retain(|volume| volume.name.as_deref() != Some("scratch"));
+    })
+    .await;
     in_the_container(it).await;
     it.rests().await;
 }

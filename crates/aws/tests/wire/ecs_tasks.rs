@@ -160,6 +160,88 @@ async fn a_task_that_does_not_stay_explains_itself_and_the_third_time_is_the_las
     assert_eq!(service.replay.requests("RunTask").len(), 3);
 }
 
+#[tokio::test]
+async fn starts_of_earlier_runs_are_counted_from_what_ecs_still_lists() {
+    // Two failed starts of runs that have ended, then a third one of this run.
+    let tasks: Vec<Value> = ["t1", "t2", "t3"].map(killed).to_vec();
+    let mut answers = vec![listed("STOPPED", &["t1", "t2"]), listed("STOPPED", &["t1", "t2", "t3"]), listed("RUNNING", &[]), no_service()];
+    answers.extend([described(&tasks[..2]), described(&tasks)]);
+    answers.push(on("RunTask").body(json!({"tasks": [task("t3", "PROVISIONING", |_| {})], "failures": []})));
+    answers.extend(log());
+    let service = canned("task", answers);
+    service.create().await.expect("a person asked for it, so it is tried");
+    let failure = service.try_look().await.expect_err("it stopped");
+    assert!(failure.causes()[0].contains("for the 3. time for the same reason"), "{:?}", failure.causes());
+    let failure = service.try_look().await.expect_err("it is given up");
+    assert!(failure.causes()[0].contains("three tasks in a row stopped for the same reason"), "{:?}", failure.causes());
+}
+
+/// Every likely cause of the issue that users meet, with ECS's own words and codes.
+#[tokio::test]
+async fn each_known_reason_is_told_with_its_code_and_its_likely_cause() {
+    let cases = [
+        (
+            "TaskFailedToStart",
+            "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref docker.io/library/mong:7.0: docker.io/library/mong:7.0: not found",
+            "check name, tag",
+        ),
+        ("EssentialContainerExited", "OutOfMemoryError: Container killed due to memory usage", "raise `memory`"),
+        (
+            "TaskFailedToStart",
+            "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist.",
+            "log group",
+        ),
+        (
+            "TaskFailedToStart",
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: service call has been retried 1 time(s): AccessDeniedException: not authorized to perform: secretsmanager:GetSecretValue",
+            "may not read the secret",
+        ),
+        (
+            "TaskFailedToStart",
+            "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+            "no room in these zones",
+        ),
+    ];
+    for (code, reason, cause) in cases {
+        let stopped = task("t1", "STOPPED", |task| {
+            task["desiredStatus"] = json!("STOPPED");
+            task["stopCode"] = json!(code);
+            task["stoppedReason"] = json!(reason);
+        });
+        let mut answers =
+            vec![listed("STOPPED", &[]), listed("STOPPED", &["t1"]), listed("RUNNING", &[]), no_service(), described(&[stopped])];
+        answers.push(on("RunTask").body(json!({"tasks": [task("t1", "PROVISIONING", |_| {})], "failures": []})));
+        answers.extend(log());
+        let service = canned("task", answers);
+        service.create().await.expect("started");
+        let failure = service.try_look().await.expect_err("it stopped");
+        let (told, hint) = (failure.causes().join("\n"), failure.hint.clone().unwrap_or_default());
+        assert!(told.contains(code) && told.contains(reason) && told.contains("WiredTiger error"), "{told}");
+        assert!(hint.contains(cause), "{reason}: {hint}");
+    }
+}
+
+#[tokio::test]
+async fn deployment_rules_changed_by_hand_are_set_back() {
+    let mut spec = service("service");
+    spec["deployment"] = json!({"minimumHealthyPercent": 0, "maximumPercent": 200, "circuitBreaker": true, "rollback": true});
+    let running = task("t1", "RUNNING", |task| task["group"] = json!("service:mongodb"));
+    let answers = vec![
+        managed("ACTIVE", &in_progress()),
+        listed("RUNNING", &["t1"]),
+        described(&[running]),
+        interface("<association><publicIp>203.0.113.9</publicIp></association>"),
+        on("UpdateService").body(json!({"service": {}})),
+    ];
+    let service = Canned::new("Service", "mongodb", spec, answers);
+    let Standing::Drifted(diff) = service.look().await.standing else { panic!("the rules differ") };
+    assert_eq!(diff.paths(), ["/deployment/maximumPercent", "/deployment/rollback"]);
+    service.update().await.expect("changed");
+    let sent = &service.replay.requests("UpdateService")[0];
+    assert!(sent.contains("\"maximumPercent\":200") && sent.contains("\"rollback\":true"), "{sent}");
+    assert!(!sent.contains("desiredCount") && !sent.contains("networkConfiguration"), "what does not differ is not sent: {sent}");
+}
+
 fn managed(status: &str, deployment: &Value) -> Answer {
     on("DescribeServices").body(json!({"failures": [], "services": [{
         "serviceArn": format!("{ARN}:service/c/mongodb"), "serviceName": "mongodb", "clusterArn": format!("{ARN}:cluster/c"), "status": status,

@@ -26,16 +26,17 @@ const CAUSES: [(&[&str], &str); 19] = [
         &["resourceinitializationerror", "unable to assume"],
         "the execution role does not trust ecs-tasks.amazonaws.com, or was made a moment ago",
     ),
+    // Before the secret, because either may be missing or not allowed.
+    (
+        &["resourceinitializationerror", "logger"],
+        "the log group cannot be written: does it exist, and may the execution role create streams in it?",
+    ),
     (
         &["resourceinitializationerror", "accessdenied"],
         "the execution role may not read the secret: allow secretsmanager:GetSecretValue on it (and kms:Decrypt on its key)",
     ),
     (&["resourceinitializationerror", "resourcenotfound"], "the secret does not exist any more: apply the Secret, then the TaskDefinition"),
     (&["resourceinitializationerror", "json key"], "the secret has no such key: check `key` in the reference"),
-    (
-        &["resourceinitializationerror", "log"],
-        "the log group cannot be written: does it exist, and may the execution role create streams in it?",
-    ),
     (
         &["resourceinitializationerror", "mount"],
         "the EFS file system cannot be mounted: mount target in this zone? port 2049 open between the security groups?",

@@ -43,15 +43,16 @@ impl Starts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    /// A task was found stopped.
-    pub fn stopped(&self, key: &str, task: &str, reason: &str, now: Instant) -> Verdict {
+    /// A task was found stopped; `listed` of those that ECS still lists stopped for its reason in a row, itself included, whoever
+    /// started them.
+    pub fn stopped(&self, key: &str, task: &str, reason: &str, listed: usize, now: Instant) -> Verdict {
         self.with(key, |row| {
             if row.pending.as_deref() != Some(task) {
                 return Verdict::Old;
             }
             row.pending = None;
             row.reasons.push(reason.to_owned());
-            let equal = row.reasons.iter().rev().take_while(|earlier| *earlier == reason).count();
+            let equal = row.reasons.iter().rev().take_while(|earlier| *earlier == reason).count().max(listed);
             row.ended = (equal >= ENOUGH).then_some(now);
             Verdict::Failed(equal)
         })
@@ -80,7 +81,7 @@ mod tests {
 
     fn fail(starts: &Starts, task: &str, reason: &str, now: Instant) -> Verdict {
         starts.started("m", task);
-        starts.stopped("m", task, reason, now)
+        starts.stopped("m", task, reason, 1, now)
     }
 
     #[test]
@@ -98,11 +99,19 @@ mod tests {
     }
 
     #[test]
+    fn failures_of_earlier_processes_count_too() {
+        let (starts, now) = (Starts::default(), Instant::now());
+        starts.started("m", "d");
+        assert_eq!(starts.stopped("m", "d", "pull", 3, now), Verdict::Failed(3));
+        assert_eq!(starts.ended("m", now), Some("pull".to_owned()));
+    }
+
+    #[test]
     fn a_task_that_ran_is_no_failed_start() {
         let (starts, now) = (Starts::default(), Instant::now());
         starts.started("m", "a");
         starts.runs("m");
-        assert_eq!(starts.stopped("m", "a", "stopped by hand", now), Verdict::Old);
-        assert_eq!(starts.stopped("m", "unknown", "x", now), Verdict::Old);
+        assert_eq!(starts.stopped("m", "a", "stopped by hand", 1, now), Verdict::Old);
+        assert_eq!(starts.stopped("m", "unknown", "x", 1, now), Verdict::Old);
     }
 }

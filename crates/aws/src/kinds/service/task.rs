@@ -128,10 +128,11 @@ async fn none_live(kind: &Service, meta: &Meta, want: &ServiceSpec, cluster: &st
         return Ok(Some(Observed::new(want.clone()).settling(Some(why))));
     }
     let now = Instant::now();
-    for task in &stopped {
+    for (index, task) in stopped.iter().enumerate() {
         let reason = explain::reason(task);
         let key = key(marker, tasks::revision(task));
-        if let Verdict::Failed(equal) = kind.starts.stopped(&key, task.task_arn().unwrap_or_default(), &reason, now) {
+        let equal = in_a_row(stopped.get(..=index).unwrap_or_default());
+        if let Verdict::Failed(equal) = kind.starts.stopped(&key, task.task_arn().unwrap_or_default(), &reason, equal, now) {
             return Err(explain::failure(&kind.aws, task, equal).await);
         }
         if let Some(last) = kind.starts.ended(&key, now) {
@@ -141,6 +142,13 @@ async fn none_live(kind: &Service, meta: &Meta, want: &ServiceSpec, cluster: &st
         }
     }
     Ok(None)
+}
+
+/// How many of the last tasks of the last one's revision stopped for the same reason; ECS lists them for an hour at least.
+fn in_a_row(stopped: &[Task]) -> usize {
+    let Some(last) = stopped.last() else { return 0 };
+    let of_revision = stopped.iter().rev().filter(|task| task.task_definition_arn() == last.task_definition_arn());
+    of_revision.take_while(|task| explain::reason(task) == explain::reason(last)).count()
 }
 
 pub(super) async fn apply(kind: &Service, meta: &Meta, want: &ServiceSpec, change: &Change) -> Outcome<()> {
