@@ -409,3 +409,11 @@ fn an_option_of_another_job() {
       next: leave it out
     ");
 }
+
+#[test]
+fn the_examples_of_the_guide_have_no_fault() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = assert_cmd::Command::cargo_bin("meteoctl").expect("the binary");
+    command.arg("validate").arg("-f").arg(root.join("desired-state/p8")).arg("-f").arg(root.join("docs/examples"));
+    command.assert().success();
+}

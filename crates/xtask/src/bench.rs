@@ -1,4 +1,5 @@
-//! The benchmarks: the data pipeline's own, the transform beside other tools, and how long `meteoctl --help` takes from start to end.
+//! The benchmarks: the data pipeline's own, the transform beside other tools, how long plan and apply wait for AWS, and how long
+//! `meteoctl --help` takes from start to end.
 
 mod compare;
 
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::say;
+use crate::stack::{self, env};
 use crate::steps::run;
 use crate::workspace::Workspace;
 
@@ -24,6 +26,9 @@ pub struct Options {
     /// Measure the transform beside Polars, DuckDB and plain Python alone.
     #[arg(long, conflicts_with = "start")]
     pub compare: bool,
+    /// Measure alone how long plan and first apply wait when every AWS call takes 50 ms longer; brings the stack up.
+    #[arg(long, conflicts_with_all = ["start", "compare"])]
+    pub waiting: bool,
     /// Handed to the benchmarks: a filter of their names.
     #[arg(last = true, value_name = "ARGUMENTS")]
     pub arguments: Vec<String>,
@@ -37,11 +42,15 @@ pub fn measure(workspace: &Workspace, options: &Options) -> Result<()> {
     if options.compare {
         return compare::measure(workspace);
     }
+    if options.waiting {
+        return waiting(workspace);
+    }
     if !options.start {
         let mut command = Command::new("cargo");
         command.current_dir(&workspace.root).args(["bench", "--package", "meteoctl-data", "--"]).args(&options.arguments);
         run("bench", &mut command)?;
         compare::measure(workspace)?;
+        waiting(workspace)?;
     }
     run("build", Command::new("cargo").current_dir(&workspace.root).args(["build", "--release", "--package", "meteoctl"]))?;
     let binary = release_binary(workspace)?;
@@ -52,6 +61,23 @@ pub fn measure(workspace: &Workspace, options: &Options) -> Result<()> {
     say::result(format!("start of `true`             {:>7.2} ms, median of {STARTS}", millis(nothing)));
     say::result(format!("start of `meteoctl --help`  {:>7.2} ms, median of {STARTS}", millis(help)));
     Ok(())
+}
+
+/// Plan and first apply through a proxy that holds every call back. The test binary measures itself: what is added counts, not the whole.
+fn waiting(workspace: &Workspace) -> Result<()> {
+    let started = stack::up(workspace)?;
+    let mut command = Command::new("cargo");
+    command.current_dir(&workspace.root);
+    env::clean(&mut command);
+    command.envs(env::test_variables(workspace, stack::ports(workspace)?)?);
+    command.args(["test", "--workspace", "--quiet", "--test", "stack", "--"]).args([
+        "--ignored",
+        "--nocapture",
+        "the_benchmark_of_waiting",
+    ]);
+    let measured = run("bench", &mut command);
+    stack::down(workspace, &started)?;
+    measured
 }
 
 /// Asks cargo where it builds to.
