@@ -12,11 +12,7 @@ fn the_examples_converge_beside_the_reference_stack() {
     }
     // The image that the example's task wants is never pulled here, and the database's data go to the file system.
     world.edit("30-cluster.yaml", "  storage: ephemeral", "  storage: {fileSystem: {ref: FileSystem/p8-mongodb-data}}");
-    world.edit(
-        "30-cluster.yaml",
-        "      ports: [27017]\n",
-        "      ports: [27017]\n      mountPoints: [{volume: data, path: /data/db}]\n",
-    );
+    world.edit("30-cluster.yaml", "      ports: [27017]\n", "      ports: [27017]\n      mountPoints: [{volume: data, path: /data/db}]\n");
     world.edit(
         "30-cluster.yaml",
         "  containers:\n",

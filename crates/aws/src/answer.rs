@@ -2,11 +2,18 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::DateTime as SdkTime;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::error::operation::BuildError;
+use chrono::{DateTime, Utc};
 use meteoctl_engine::failure::{Failure, Outcome};
 
 use crate::error;
+
+/// A point in time as everybody else here has it; `None` where the service tells none, or one out of this world.
+pub fn time(told: Option<&SdkTime>) -> Option<DateTime<Utc>> {
+    told.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()))
+}
 
 /// `None` when the service says one of the `absent` codes; every other error is a failure.
 ///

@@ -11,7 +11,7 @@ use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed};
 use meteoctl_engine::reference::Link;
 
 pub use self::spec::{AlarmSpec, Comparison, Missing};
-use crate::answer::{done, done_or};
+use crate::answer::{self, done, done_or};
 use crate::client::Aws;
 use crate::exact;
 use crate::policy::Action;
@@ -53,6 +53,7 @@ impl Kind for Alarm {
         let reason = found.state_reason().unwrap_or_default();
         let observed = Observed::new(read(want, &found)).output("arn", arn).output("name", meta.name.as_str());
         let mut observed = observed.note(format!("{state}: {reason}").trim_end_matches([':', ' ']).to_owned());
+        observed.since = answer::time(found.state_updated_timestamp());
         observed.work = due;
         Ok(Some(observed))
     }

@@ -153,6 +153,7 @@ impl Kind for LogGroup {
             tags: None,
         };
         let mut observed = Observed::new(spec).output("name", meta.name.as_str()).output("arn", arn);
+        observed.since = group.creation_time().and_then(chrono::DateTime::from_timestamp_millis);
         observed.work = due;
         Ok(Some(observed))
     }

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::answer::{built, done, done_or, fixed, found};
+use crate::answer::{self, built, done, done_or, fixed, found};
 use crate::client::Aws;
 use crate::error::{self, Cause};
 use crate::policy::Action;
@@ -160,6 +160,7 @@ impl Kind for Repository {
         };
         let uri = repository.repository_uri().unwrap_or_default();
         let mut observed = Observed::new(spec).output("name", name).output("arn", arn).output("uri", uri);
+        observed.since = answer::time(repository.created_at());
         observed.work = due;
         Ok(Some(observed))
     }

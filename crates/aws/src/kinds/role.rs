@@ -198,7 +198,7 @@ impl Kind for Role {
         let due = tags::due(&self.aws.stack, Self::NAME, meta, want.tags.as_ref(), &seen.tags)?;
         let path = seen.spec.path.clone().unwrap_or_else(|| "/".into());
         fixed(&format!("role {}", meta.name), "the path", want.path.as_ref(), &path)?;
-        let mut observed = Observed::new(seen.spec).output("name", meta.name.as_str()).output("arn", seen.arn);
+        let mut observed = Observed::new(seen.spec).output("name", meta.name.as_str()).output("arn", seen.arn).since(seen.since);
         observed.work = due;
         Ok(Some(observed))
     }

@@ -16,7 +16,7 @@ use meteoctl_engine::failure::{Class, Failure, Outcome};
 use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed};
 
 pub use self::spec::{Retry, ScheduleSpec, When};
-use crate::answer::{built, done, done_or, found};
+use crate::answer::{self, built, done, done_or, found};
 use crate::client::Aws;
 use crate::error;
 use crate::policy::Action;
@@ -71,6 +71,7 @@ impl Kind for Schedule {
         let note = format!("{state}, {}", schedule.schedule_expression().unwrap_or_default());
         let mut observed =
             Observed::new(spec).output("arn", schedule.arn().unwrap_or_default()).output("name", meta.name.as_str()).note(note);
+        observed.since = answer::time(schedule.last_modification_date());
         observed.work = due.into_iter().filter(|work| !work.path.ends_with("meteoctl:document")).collect();
         Ok(Some(observed))
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::value::{Generate, Login, login, secret_value};
-use crate::answer::{done, done_or, found};
+use crate::answer::{self, done, done_or, found};
 use crate::client::Aws;
 use crate::error::{self, Cause};
 use crate::policy::Action;
@@ -116,7 +116,7 @@ impl Kind for Secret {
             recovery_days: want.recovery_days,
             tags: None,
         };
-        let mut observed = Observed::new(spec).output("name", meta.name.as_str());
+        let mut observed = Observed::new(spec).output("name", meta.name.as_str()).since(answer::time(secret.last_changed_date()));
         if let Some(arn) = secret.arn() {
             observed = observed.output("arn", arn);
         }

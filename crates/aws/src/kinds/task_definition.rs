@@ -17,6 +17,7 @@ use meteoctl_engine::kind::{Change, Fault, Kind, Meta, Observed, Outputs, Work};
 
 pub use self::check::{LITERAL_SECRET, UNTAGGED_IMAGE};
 pub use self::spec::{Architecture, Container, HealthCheck, Logs, MountPoint, TaskDefinitionSpec, Volume};
+use crate::answer;
 use crate::client::Aws;
 use crate::ecs;
 use crate::error::{self, Cause};
@@ -96,7 +97,8 @@ impl Kind for TaskDefinition {
             .output("revision", revision)
             .output("digest", digest)
             .output("fileSystems", file_systems)
-            .note(format!("revision {revision}"));
+            .note(format!("revision {revision}"))
+            .since(answer::time(found.registered_at()));
         observed.work = work;
         Ok(Some(observed))
     }

@@ -1,10 +1,11 @@
 //! Looking at a role: the role itself, and what it may do where the wish declares it.
 
+use chrono::{DateTime, Utc};
 use meteoctl_engine::failure::Outcome;
 use meteoctl_engine::reference::Link;
 
 use super::{InlinePolicy, RoleSpec, Trust, TrustDocument};
-use crate::answer::{done, found};
+use crate::answer::{self, done, found};
 use crate::client::Aws;
 use crate::iam_document;
 use crate::tags::Tags;
@@ -16,6 +17,7 @@ pub struct Seen {
     pub spec: RoleSpec,
     pub tags: Tags,
     pub arn: String,
+    pub since: Option<DateTime<Utc>>,
 }
 
 /// The role, or `None` when there is none of this name.
@@ -40,7 +42,7 @@ pub async fn role(aws: &Aws, name: &str, want: &RoleSpec) -> Outcome<Option<Seen
         tags: None,
     };
     let tags = role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
-    Ok(Some(Seen { spec, tags, arn: role.arn().to_owned() }))
+    Ok(Some(Seen { spec, tags, arn: role.arn().to_owned(), since: answer::time(Some(role.create_date())) }))
 }
 
 /// ARNs of the attached managed policies.

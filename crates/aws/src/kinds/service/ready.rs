@@ -6,6 +6,7 @@ use meteoctl_engine::kind::Observed;
 use super::network::Interface;
 use super::spec::ServiceSpec;
 use super::{Service, tasks};
+use crate::answer;
 
 /// Adds outputs and the line of evidence.
 pub fn describe(observed: Observed<ServiceSpec>, want: &ServiceSpec, task: &Task, interface: Option<&Interface>) -> Observed<ServiceSpec> {
@@ -22,7 +23,7 @@ pub fn describe(observed: Observed<ServiceSpec>, want: &ServiceSpec, task: &Task
         note.push_str(&format!(" at {endpoint}"));
         observed = observed.output("endpoint", endpoint);
     }
-    observed.note(format!("{note}; {}", want.storage_note()))
+    observed.note(format!("{note}; {}", want.storage_note())).since(answer::time(task.started_at()))
 }
 
 /// `host:port`: the public address where one is wished, the private one otherwise.
