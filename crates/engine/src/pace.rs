@@ -15,6 +15,8 @@ pub struct Pace {
     pub patience: Duration,
     /// The same for a run that only looks: somebody waits for the answer, and the client has tried several times already.
     pub patience_to_look: Duration,
+    /// How long after the deadline a look that is under way may still tell what it fails of.
+    pub last_word: Duration,
     /// Pause between two looks at a thing that is settling or was just written; grows by half each time up to `longest_pause`.
     pub look_pause: Duration,
     /// Factor on every kind's grace time.
@@ -28,6 +30,7 @@ impl Default for Pace {
             longest_pause: Duration::from_secs(10),
             patience: Duration::from_secs(120),
             patience_to_look: Duration::from_secs(15),
+            last_word: Duration::from_secs(10),
             look_pause: Duration::from_millis(200),
             grace_factor: 1.0,
         }
@@ -42,6 +45,7 @@ impl Pace {
             longest_pause: Duration::from_millis(5),
             patience: Duration::from_millis(200),
             patience_to_look: Duration::from_millis(20),
+            last_word: Duration::from_millis(50),
             look_pause: Duration::from_millis(1),
             grace_factor: 0.002,
         }

@@ -82,9 +82,10 @@ impl Settings {
         let _ = tokio::time::timeout(pause.min(left), self.stop.heard()).await;
     }
 
-    /// Does something that may be given up at any moment: `None` when time is over before it is done.
+    /// Does something that may be given up at any moment: `None` when time is over before it is done. What was begun in time gets
+    /// a little longer, because what it fails of says more than that it is late.
     pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        match self.deadline {
+        match self.deadline.and_then(|deadline| deadline.checked_add(self.pace.last_word)) {
             Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.ok(),
             None => Some(work.await),
         }

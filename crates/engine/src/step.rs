@@ -93,18 +93,28 @@ struct Memory {
     looks: u32,
     written: Option<(Change, Instant)>,
     settling_since: Option<Instant>,
+    /// What is to be told should time be over before the next look ends.
+    last_words: Option<Failure>,
 }
 
 /// Takes one document as far as the mode allows. The first look uses what was fetched ahead.
 pub async fn step(subject: &Subject<'_>, mode: Mode, settings: &Settings, mut ahead: Ahead) -> Stepped {
-    let mut memory = Memory { started: Instant::now(), failures: 0, failing_since: None, looks: 0, written: None, settling_since: None };
+    let mut memory = Memory {
+        started: Instant::now(),
+        failures: 0,
+        failing_since: None,
+        looks: 0,
+        written: None,
+        settling_since: None,
+        last_words: None,
+    };
     loop {
         if mode.writes() && memory.written.is_none() && settings.stop.asked() {
             return Stepped::failed(&crate::stop::stopped());
         }
         let look = subject.kind.look_from(subject.meta, subject.spec, settings.today, std::mem::take(&mut ahead));
         let sight = match settings.within(look).await {
-            None => return Stepped::failed(&too_late(subject)),
+            None => return Stepped::failed(&memory.last_words.unwrap_or_else(|| too_late(subject))),
             Some(Ok(sight)) => sight,
             Some(Err(failure)) => match bear(subject, mode, settings, &mut memory, failure).await {
                 Some(stepped) => return stepped,
@@ -112,6 +122,7 @@ pub async fn step(subject: &Subject<'_>, mode: Mode, settings: &Settings, mut ah
             },
         };
         memory.looks += 1;
+        memory.last_words = None;
         match decide(&sight, mode) {
             Decision::Done => return done(sight, mode, memory.written),
             _ if mode.writes() && settings.stop.asked() => return Stepped::failed(&crate::stop::stopped()),
@@ -184,14 +195,15 @@ fn done(sight: Sight, mode: Mode, written: Option<(Change, Instant)>) -> Stepped
 async fn pause(subject: &Subject<'_>, settings: &Settings, memory: &mut Memory, why: String, sight: &Sight) -> Option<Stepped> {
     let since = *memory.settling_since.get_or_insert_with(Instant::now);
     let limit = settings.pace.grace(subject.kind.grace());
+    let failure = Failure::rejected(format!("wait for {} to be ready", subject.id))
+        .because(Failure::rejected(format!("after {} s it is still: {why}", since.elapsed().as_secs())))
+        .hint("run apply again to go on waiting; `meteoctl logs` shows what the task says");
     if since.elapsed() >= limit || settings.out_of_time() {
-        let failure = Failure::rejected(format!("wait for {} to be ready", subject.id))
-            .because(Failure::rejected(format!("after {} s it is still: {why}", since.elapsed().as_secs())))
-            .hint("run apply again to go on waiting; `meteoctl logs` shows what the task says");
         let mut stepped = Stepped::failed(&failure);
         stepped.outputs.clone_from(&sight.outputs);
         return Some(stepped);
     }
+    memory.last_words = Some(failure);
     settings.tell(Event::Waiting { id: subject.id.clone(), why, elapsed: since.elapsed(), limit });
     settings.sleep(settings.pace.between_looks(memory.looks)).await;
     None
@@ -291,6 +303,7 @@ async fn bear(subject: &Subject<'_>, mode: Mode, settings: &Settings, memory: &m
             }
             let pause = settings.pace.after_failure(memory.failures, rand::random());
             settings.tell(Event::Retrying { id: subject.id.clone(), failure: in_short(&failure), pause });
+            memory.last_words = Some(failure);
             settings.sleep(pause).await;
             None
         }

@@ -137,6 +137,10 @@ async fn the_list_of_what_is_ours_goes_over_all_pages_and_ends_at_an_empty_token
     let roles = "<ListRolesResponse><ListRolesResult><IsTruncated>false</IsTruncated><Roles><member><Path>/aws-service-role/x/</Path>\
         <RoleName>linked</RoleName><RoleId>A</RoleId><Arn>arn:aws:iam::1:role/aws-service-role/x/linked</Arn>\
         <CreateDate>2026-01-01T00:00:00Z</CreateDate></member></Roles></ListRolesResult></ListRolesResponse>";
+    let group =
+        |name: &str| json!({"Name": name, "Arn": format!("arn:aws:scheduler:eu-west-3:1:schedule-group/{name}"), "State": "ACTIVE"});
+    let schedule =
+        |name: &str| json!({"Name": name, "GroupName": "ours", "Arn": format!("arn:aws:scheduler:eu-west-3:1:schedule/ours/{name}")});
     let (aws, _) = aws_in(
         "eu-west-3",
         vec![
@@ -145,10 +149,16 @@ async fn the_list_of_what_is_ours_goes_over_all_pages_and_ends_at_an_empty_token
             on("GetResources")
                 .body(json!({"PaginationToken": "more", "ResourceTagMappingList": [mapping("arn:aws:logs:x", "LogGroup//ecs/x")]})),
             on("Action=ListRoles").body(roles),
+            on("GET /schedule-groups NextToken=more").body(json!({"ScheduleGroups": [group("ours")]})),
+            on("GET /schedule-groups").body(json!({"NextToken": "more", "ScheduleGroups": [group("default"), group("theirs")]})),
+            on("GET /tags schedule-group%2Ftheirs").body(json!({"Tags": []})),
+            on("GET /tags schedule-group%2Fours").body(json!({"Tags": [{"Key": "meteoctl:stack", "Value": "proof"}]})),
+            on("GET /schedules NextToken=more").body(json!({"Schedules": [schedule("b")]})),
+            on("GET /schedules").body(json!({"NextToken": "more", "Schedules": [schedule("a")]})),
         ],
     );
     let found: Vec<String> = owned(&aws).await.expect("a list").iter().map(|thing| thing.document.to_string()).collect();
-    assert_eq!(found, ["Bucket/b", "LogGroup//ecs/x"]);
+    assert_eq!(found, ["Bucket/b", "LogGroup//ecs/x", "Schedule/a", "Schedule/b"]);
 }
 
 #[tokio::test]

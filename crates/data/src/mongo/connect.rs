@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mongodb::Client;
+use mongodb::error::ErrorKind;
 use mongodb::options::{ClientOptions, Credential, Tls, TlsOptions};
 
 use super::{DatabaseError, Server};
@@ -85,13 +86,18 @@ impl Server {
     }
 }
 
+/// Shorter words stand in any sentence by chance.
+const SHORTEST: usize = 4;
+
 /// What may be said of a connection string that cannot be used: its hosts where they are plain to see, and the driver's reason
 /// unless it repeats something that may be a secret.
 fn bad_uri(uri: &str, error: mongodb::error::Error) -> DatabaseError {
     let shown = hosts(uri).map_or_else(|| "the database".to_owned(), |hosts| format!("`{hosts}`"));
+    // What is no complaint about the text, such as a name that DNS does not know, speaks of hosts alone.
+    let of_the_text = matches!(error.kind.as_ref(), ErrorKind::InvalidArgument { .. });
     let mut fault = super::error::from_driver(&shown, "read the connection string", error);
     let told = fault.source.as_ref().map(ToString::to_string).unwrap_or_default();
-    if secrets(uri).iter().any(|secret| told.contains(secret.as_str())) {
+    if secrets(uri).iter().any(|secret| told.contains(secret.as_str()) && (of_the_text || secret.len() >= SHORTEST)) {
         fault.source = Some("it is not of that form; the driver's own words are left out because they repeat parts of it".into());
     }
     let form = "expected mongodb://[user:password@]host[:port][,host…][/?options] or mongodb+srv://host, with : / ? # @ and % of a \
