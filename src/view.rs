@@ -1,5 +1,6 @@
 //! Everything that is printed: the result on stdout, the story on stderr. The only place that prints.
 
+pub mod amount;
 pub mod diagnostic;
 pub mod human;
 pub mod machine;

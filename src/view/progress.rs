@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use meteoctl_engine::event::{Event, Listener};
@@ -11,6 +11,7 @@ use meteoctl_engine::reference::Id;
 use meteoctl_engine::report::{Fate, Line};
 use tracing_subscriber::EnvFilter;
 
+use super::amount::Amount;
 use super::human::seconds;
 use crate::cli::LogFormat;
 
@@ -22,15 +23,23 @@ const TURN: Duration = Duration::from_millis(120);
 pub struct Progress {
     live: Option<MultiProgress>,
     bars: Arc<Mutex<BTreeMap<Id, ProgressBar>>>,
+    watched: Arc<Mutex<BTreeMap<Id, Watched>>>,
     log_format: LogFormat,
     verbose: u8,
     quiet: bool,
 }
 
+/// Work whose rate is to be told: its name, when it was first heard of, and how much was done then.
+struct Watched {
+    doing: String,
+    since: Instant,
+    before: u64,
+}
+
 impl Progress {
     /// A storyteller; `live` on a terminal.
     pub fn new(live: bool, log_format: LogFormat, verbose: u8, quiet: bool) -> Self {
-        Progress { live: live.then(MultiProgress::new), bars: Arc::default(), log_format, verbose, quiet }
+        Progress { live: live.then(MultiProgress::new), bars: Arc::default(), watched: Arc::default(), log_format, verbose, quiet }
     }
 
     /// What hears the events of a run.
@@ -81,7 +90,10 @@ impl Progress {
                 self.write(id, format!("{why} ({} of at most {} s)", elapsed.as_secs(), limit.as_secs()));
             }
             Event::Retrying { id, failure, .. } => self.write(id, format!("{failure}; trying again")),
-            Event::Progress { id, doing, done, total, unit } => self.write(id, amount(doing, *done, *total, unit)),
+            Event::Progress { id, doing, done, total, unit } => {
+                let (before, watched) = self.watch(id, doing, *done);
+                self.write(id, Amount { doing, done: *done, total: *total, unit, before, watched }.words());
+            }
             Event::Notice { id, text } => self.write(id, text.clone()),
             Event::Finished { line } => {
                 if let Some(bar) = self.bars().remove(&line.id) {
@@ -90,6 +102,17 @@ impl Progress {
                 }
             }
         }
+    }
+
+    /// What was done when this work was first heard of, and how long ago that was.
+    fn watch(&self, id: &Id, doing: &str, done: u64) -> (u64, Duration) {
+        let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Watched { doing: doing.to_owned(), since: Instant::now(), before: done };
+        let known = all.entry(id.clone()).or_insert_with(fresh);
+        if known.doing != doing || done < known.before {
+            *known = fresh();
+        }
+        (known.before, known.since.elapsed())
     }
 
     fn write(&self, id: &Id, words: String) {
@@ -121,13 +144,6 @@ pub fn start_log(format: LogFormat, verbose: u8) {
 
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {prefix}  {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-fn amount(doing: &str, done: u64, total: Option<u64>, unit: &str) -> String {
-    match total {
-        Some(total) => format!("{doing}: {done} of {total} {unit}"),
-        None => format!("{doing}: {done} {unit}"),
-    }
 }
 
 /// The line that an event is worth; most are worth none.

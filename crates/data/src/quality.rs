@@ -86,16 +86,22 @@ pub async fn look(store: &dyn Store, spec: &QualitySpec) -> Result<Standing, Fau
     Ok(Standing::Current(Box::new(report)))
 }
 
-/// Judges the dataset and writes flags, page and JUnit file and, last, the report. `now` decides what lies ahead of the clock.
+/// Judges the dataset and writes flags, page and JUnit file and, last, the report. `now` decides what lies ahead of the clock,
+/// `progress` hears of documents read and documents in all.
 ///
 /// # Errors
 /// A [`Fault`] when the store fails, there is no dataset or it cannot be read. A gate that does not pass is no error: see
 /// [`QualityReport::gate`].
-pub async fn run(store: &SharedStore, spec: &QualitySpec, now: DateTime<Utc>) -> Result<QualityReport, Fault> {
+pub async fn run(
+    store: &SharedStore,
+    spec: &QualitySpec,
+    now: DateTime<Utc>,
+    progress: &(dyn Fn(u64, u64) + Send + Sync),
+) -> Result<QualityReport, Fault> {
     let manifest = read_manifest(store.as_ref(), &spec.dataset).await?.ok_or_else(|| {
         Fault::new(format!("judge {}: it has no manifest", spec.dataset)).hint("run the transform first: it writes the manifest last")
     })?;
-    let scanned = scan::scan(store, spec, now).await?;
+    let scanned = scan::scan(store, spec, now, &|read| progress(read, manifest.documents)).await?;
     let (report, stations) = report::build(spec, &manifest, scanned, now);
     let put = async |key: String, text: String| store.put(&key, text.into(), BTreeMap::new()).await.map(|_| ());
     put(spec.junit_key(), junit::write(&report)).await?;

@@ -50,7 +50,7 @@ async fn page() -> String {
     run(&store, &infoclimat()).await;
     let spec: QualitySpec =
         serde_json::from_value(json!({"dataset": "out/data.json", "output": "out/q.json", "fail": {"minRecords": 1000}})).unwrap();
-    quality::run(&store, &spec, "2024-11-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    quality::run(&store, &spec, "2024-11-01T00:00:00Z".parse().unwrap(), &|_, _| ()).await.unwrap();
     text(&store, &spec.page_key()).await
 }
 

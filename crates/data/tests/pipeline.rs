@@ -211,7 +211,7 @@ async fn the_real_dataset_passes_its_gate() {
         "fail": {"errorRatePercent": 1.0, "missingTemperature": 0, "missingHumidity": 0, "missingPressure": 0, "duplicates": 0}
     }))
     .unwrap();
-    let report = quality::run(&store, &spec, "2026-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    let report = quality::run(&store, &spec, "2026-01-01T00:00:00Z".parse().unwrap(), &|_, _| ()).await.unwrap();
     assert_eq!(report.gate.verdict, Verdict::Pass, "{:?}", report.gate);
     let written: Value = serde_json::from_str(&text(&store, &spec.output).await).unwrap();
     let figure = |key: &str| written[key].as_f64().unwrap();

@@ -36,7 +36,7 @@ fn wave(index: i64) -> Value {
 }
 
 async fn report(store: &SharedStore, spec: &QualitySpec) -> QualityReport {
-    quality::run(store, spec, now()).await.unwrap()
+    quality::run(store, spec, now(), &|_, _| ()).await.unwrap()
 }
 
 #[tokio::test]

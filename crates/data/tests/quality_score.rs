@@ -259,7 +259,7 @@ async fn found(log: &Log, with_light: bool, neighbours: &[Vec<Row>]) -> BTreeMap
     let spec = put_stations(&store, log, with_light, neighbours).await;
     run(&store, &spec).await;
     let spec: QualitySpec = serde_json::from_value(json!({"dataset": spec.output, "output": "out/q.json"})).unwrap();
-    let report = quality::run(&store, &spec, "2025-01-01T00:00:00Z".parse().unwrap()).await.unwrap();
+    let report = quality::run(&store, &spec, "2025-01-01T00:00:00Z".parse().unwrap(), &|_, _| ()).await.unwrap();
     let row = |instant: &str| (instant.parse::<DateTime<chrono::Utc>>().unwrap().timestamp() - START).div_euclid(STEP);
     let mut found: BTreeMap<(usize, usize), BTreeSet<String>> = BTreeMap::new();
     for line in text(&store, &spec.flags_key()).await.lines() {

@@ -205,8 +205,8 @@ impl BackupKind {
     async fn back_up(&self, id: &Id, want: &BackupSpec, wish: &Wish, target: &dyn Store) -> Outcome<()> {
         let server = Connection::told_by(&want.collection)?.open(&self.context).await?;
         let told = |phase: backup::Phase| match phase {
-            backup::Phase::Dumping { done, total } => self.context.progress(id, "back up", done, Some(total), "collections"),
-            backup::Phase::Verifying => self.context.progress(id, "verify", 0, None, "bytes"),
+            backup::Phase::Dumping { done, total } => self.context.progress(id, "back up", done, Some(total), "documents"),
+            backup::Phase::Verifying { done, total } => self.context.progress(id, "verify", done, Some(total), "bytes"),
             backup::Phase::Expiring => self.context.progress(id, "expire", 0, None, "backups"),
         };
         let done = backup::run(&server, wish, target, Utc::now(), &told).await.map_err(database)?;

@@ -100,9 +100,9 @@ impl Kind for QualityKind {
 
     async fn apply(&self, meta: &Meta, want: &ReportSpec, _: &Change) -> Outcome<()> {
         let id = Id::new(Self::NAME, &meta.name);
-        self.context.progress(&id, "judge", 0, None, "documents");
+        let judged = |done, total| self.context.progress(&id, "judge", done, Some(total), "documents");
         let wish = want.wish()?;
-        let report = quality::run(&self.store(want)?, &wish, Utc::now()).await.map_err(fault)?;
+        let report = quality::run(&self.store(want)?, &wish, Utc::now(), &judged).await.map_err(fault)?;
         self.context.notice(&id, format!("{}; see {}", told(&report), wish.page_key()));
         // What the dataset warned of already is not repeated here.
         if let Some(first) = report.findings.first() {

@@ -17,6 +17,8 @@ pub(super) struct Work {
     pub prelude: Prelude,
     pub namespaces: Vec<CollectionInfo>,
     pub records: Vec<CollectionRecord>,
+    /// Documents in all, from the catalogue.
+    pub expected: u64,
     pub snapshots: bool,
     pub server_version: String,
 }
@@ -25,8 +27,11 @@ pub(super) struct Work {
 pub(super) async fn survey(server: &Server, database: &str, wished: &[String]) -> Result<Work, DatabaseError> {
     let about = server.describe().await?;
     let namespaces = choose(server, database, wished).await?;
-    let (mut described, mut records) = (Vec::new(), Vec::new());
+    let (mut described, mut records, mut expected) = (Vec::new(), Vec::new(), 0);
     for info in &namespaces {
+        if info.kind == CollectionKind::Collection {
+            expected += server.count(database, &info.name, bson::Document::new()).await?;
+        }
         let indexes = match info.kind {
             CollectionKind::View => Vec::new(),
             _ => server.indexes(database, &info.name).await?,
@@ -50,7 +55,7 @@ pub(super) async fn survey(server: &Server, database: &str, wished: &[String]) -
         namespaces: described,
     };
     let snapshots = about.topology != Topology::Standalone;
-    Ok(Work { database: database.to_owned(), prelude, namespaces, records, snapshots, server_version: about.version })
+    Ok(Work { database: database.to_owned(), prelude, namespaces, records, expected, snapshots, server_version: about.version })
 }
 
 async fn choose(server: &Server, database: &str, wished: &[String]) -> Result<Vec<CollectionInfo>, DatabaseError> {
@@ -88,12 +93,16 @@ pub(super) async fn pump(
     let scribe = tokio::task::spawn_blocking(move || write(inbox, &prelude, &pieces));
     let mut time: Option<Timestamp> = None;
     let mut fault = None;
+    let (mut read, expected) = (0, work.expected);
+    let mut told = |documents| {
+        read += documents;
+        progress(read, expected);
+    };
     for index in 0..work.namespaces.len() {
-        if let Err(error) = read_namespace(server, &work, index, &orders, &mut time).await {
+        if let Err(error) = read_namespace(server, &work, index, &orders, &mut time, &mut told).await {
             fault = Some(error);
             break;
         }
-        progress(index as u64 + 1, work.namespaces.len() as u64);
     }
     if fault.is_none() {
         // A scribe that failed has hung up; its own error is told below.
@@ -120,6 +129,7 @@ async fn read_namespace(
     index: usize,
     orders: &mpsc::Sender<Order>,
     time: &mut Option<Timestamp>,
+    told: &mut (dyn FnMut(u64) + Send),
 ) -> Result<(), DatabaseError> {
     let Some(info) = work.namespaces.get(index) else { return Ok(()) };
     let hung_up = |_| DatabaseError::rejected("write the archive", "the writer ended early");
@@ -136,7 +146,9 @@ async fn read_namespace(
             if work.snapshots {
                 *time = time.or_else(|| batch.snapshot_time());
             }
+            let documents = batch.documents()?.into_iter().count() as u64;
             orders.send(Order::Batch(batch)).await.map_err(hung_up)?;
+            told(documents);
         }
     }
     orders.send(Order::End).await.map_err(hung_up)

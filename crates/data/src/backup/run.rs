@@ -15,15 +15,20 @@ use crate::store::Store;
 /// Where a backup is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Reading and uploading: so many collections of so many are done.
+    /// Reading and uploading.
     Dumping {
-        /// Collections done.
+        /// Documents read.
         done: u64,
-        /// Collections in all.
+        /// Documents in all, as the catalogue had them when it began.
         total: u64,
     },
     /// Reading the archive back.
-    Verifying,
+    Verifying {
+        /// Bytes read.
+        done: u64,
+        /// Bytes of the archive.
+        total: u64,
+    },
     /// Removing old backups.
     Expiring,
 }
@@ -55,9 +60,11 @@ pub async fn run(
     let key = free_key(store, spec, now).await?;
     let dumping = dump(server, spec, store, &key, now, progress);
     let mut manifest = within(spec.dump_deadline, "dump and upload", dumping).await?;
-    progress(Phase::Verifying);
+    let total = manifest.bytes;
+    let told = |done| progress(Phase::Verifying { done, total });
+    told(0);
     let began = Instant::now();
-    let checked = within(spec.verify_deadline, "read back and verify", prove(store, &manifest, spec.encryption.as_ref())).await;
+    let checked = within(spec.verify_deadline, "read back and verify", prove(store, &manifest, spec.encryption.as_ref(), &told)).await;
     if let Err(error) = checked {
         // What does not verify must not lie about; without a manifest it is not listed in any case.
         if let Err(removal) = store.delete(&key).await {
@@ -136,8 +143,13 @@ async fn dump(
     })
 }
 
-async fn prove(store: &dyn Store, manifest: &BackupManifest, encryption: Option<&EncryptionKey>) -> Result<(), DatabaseError> {
-    let verified = verify::check_archive(store, &manifest.archive, encryption).await?;
+async fn prove(
+    store: &dyn Store,
+    manifest: &BackupManifest,
+    encryption: Option<&EncryptionKey>,
+    told: &(dyn Fn(u64) + Send + Sync),
+) -> Result<(), DatabaseError> {
+    let verified = verify::check_archive(store, &manifest.archive, encryption, told).await?;
     verify::agree(&verified, manifest).map_err(|why| DatabaseError::rejected(format!("verify {}/{}", store.name(), manifest.archive), why))
 }
 

@@ -60,12 +60,19 @@ impl Read for Spool {
 }
 
 /// Starts fetching an object in the background, a few chunks ahead.
-pub(crate) async fn spool(store: &dyn Store, key: &str) -> Result<(Spool, impl Future<Output = ()> + use<>), DatabaseError> {
+pub(crate) async fn spool<'a>(
+    store: &dyn Store,
+    key: &str,
+    told: &'a (dyn Fn(u64) + Send + Sync),
+) -> Result<(Spool, impl Future<Output = ()> + use<'a>), DatabaseError> {
     let mut stream = store.get(key, 0).await?;
     let (sender, chunks) = mpsc::channel(4);
     let feeding = async move {
+        let mut read = 0;
         while let Some(chunk) = stream.next().await {
             let failed = chunk.is_err();
+            read += chunk.as_ref().map_or(0, |chunk: &Bytes| chunk.len() as u64);
+            told(read);
             if sender.send(chunk).await.is_err() || failed {
                 break;
             }
@@ -103,9 +110,14 @@ pub(crate) fn key_for(archive: &str, key: Option<&EncryptionKey>) -> Result<Opti
 ///
 /// # Errors
 /// Anything that is not right, with what was found.
-pub async fn check_archive(store: &dyn Store, key: &str, encryption: Option<&EncryptionKey>) -> Result<Verified, DatabaseError> {
+pub async fn check_archive(
+    store: &dyn Store,
+    key: &str,
+    encryption: Option<&EncryptionKey>,
+    told: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Verified, DatabaseError> {
     let opener = key_for(key, encryption)?;
-    let (spool, feeding) = spool(store, key).await?;
+    let (spool, feeding) = spool(store, key, told).await?;
     let parsing = tokio::task::spawn_blocking(move || parse(spool, opener.as_ref()));
     feeding.await;
     let parsed = parsing.await.map_err(|error| DatabaseError::caused("verify the backup", error))?;

@@ -39,7 +39,12 @@ struct Scan<'a> {
 }
 
 /// Walks through the dataset; writes the suspect and failed values to the flags file.
-pub(super) async fn scan(store: &SharedStore, spec: &QualitySpec, now: DateTime<Utc>) -> Result<Scanned, Fault> {
+pub(super) async fn scan(
+    store: &SharedStore,
+    spec: &QualitySpec,
+    now: DateTime<Utc>,
+    told: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Scanned, Fault> {
     let mut zones = HashMap::new();
     for (station, name) in &spec.timezones {
         let zone =
@@ -49,10 +54,13 @@ pub(super) async fn scan(store: &SharedStore, spec: &QualitySpec, now: DateTime<
     let mut scan = Scan { zones, now, seen: Seen::default(), numbers: HashMap::new(), found: Scanned::default(), flags: Vec::new() };
     let mut file = Some(store.upload(&spec.flags_key(), BTreeMap::new()).await?);
     let mut blocks = input::open(store, &spec.dataset);
+    let mut lines = 0;
     while let Some(block) = blocks.recv().await {
         for line in block?.text.split(|byte| *byte == b'\n') {
             scan.line(line);
+            lines += 1;
         }
+        told(lines);
         scan.pass_on(file.as_mut(), PIECE).await?;
     }
     let mut done = Vec::new();

@@ -167,7 +167,7 @@ async fn pour(
         collections.iter().enumerate().map(|(at, one)| ((one.from_database.clone(), one.name.clone()), at)).collect();
     let mut running: JoinSet<_> = (0..workers).map(|_| insert_batches(job.clone())).collect();
     let key = key_for(&spec.key, spec.encryption.as_ref())?;
-    let (source, feeding) = spool(store, &spec.key).await?;
+    let (source, feeding) = spool(store, &spec.key, &|_| ()).await?;
     let parsing = tokio::task::spawn_blocking(move || parse(source, key.as_ref(), &places, &sender));
     let total = collections.iter().map(|one| one.digest.count).sum();
     let telling = tell(&job.written, total, progress);

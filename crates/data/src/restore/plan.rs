@@ -56,7 +56,7 @@ pub async fn check(store: &dyn Store, spec: &RestoreSpec) -> Result<Check, Datab
         Err(error) if error.not_found => None,
         Err(error) => return Err(error.into()),
     };
-    let verified = check_archive(store, &spec.key, spec.encryption.as_ref()).await?;
+    let verified = check_archive(store, &spec.key, spec.encryption.as_ref(), &|_| ()).await?;
     if let Some(manifest) = &manifest {
         agree(&verified, manifest).map_err(|why| {
             DatabaseError::rejected(doing(), format!("the archive is not the one its manifest describes: {why}"))
