@@ -46,5 +46,9 @@ mod random;
 mod real_data;
 #[path = "stack/rescue.rs"]
 mod rescue;
+#[path = "stack/sources.rs"]
+mod sources;
+#[path = "stack/vendor.rs"]
+mod vendor;
 #[path = "stack/world.rs"]
 mod world;
