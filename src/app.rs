@@ -147,6 +147,7 @@ fn context(aws: Arc<Aws>, listener: Listener, config: &Config, documents: &[Docu
         listener,
         mongodb_uri: config.mongodb_uri.clone(),
         variables: config::variables(named),
+        authorities: authorities(documents),
         deep: wishes.deep,
         forced,
         recall: jobs::Recall::default(),
@@ -164,6 +165,15 @@ fn variables_named(spec: &Value, found: &mut BTreeSet<String>) {
         Value::Array(items) => items.iter().for_each(|inner| variables_named(inner, found)),
         _ => {}
     }
+}
+
+/// The CA files of all Collections, each once.
+fn authorities(documents: &[Document]) -> Vec<String> {
+    let named = documents.iter().filter_map(|document| {
+        let file = document.spec.get("tlsCaFile").and_then(Value::as_str)?;
+        Some(document.meta.folder.join(file).to_string_lossy().into_owned())
+    });
+    named.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn identity(documents: &[Document]) -> StackIdentity {

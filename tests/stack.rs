@@ -18,6 +18,8 @@ mod data_kinds;
 mod database;
 #[path = "stack/destroy.rs"]
 mod destroy;
+#[path = "stack/encrypted.rs"]
+mod encrypted;
 #[path = "stack/examples.rs"]
 mod examples;
 #[path = "stack/first_run.rs"]

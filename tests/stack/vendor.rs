@@ -91,8 +91,8 @@ fn answer(stream: &mut StreamOwned<ServerConnection, std::net::TcpStream>, page:
     stream.flush()
 }
 
-/// A certificate for `localhost` of an authority whose own certificate goes to the file.
-fn config(authority: &std::path::Path) -> ServerConfig {
+/// A certificate for `localhost` and its key, of an authority whose own certificate goes to the file.
+pub fn certificate(authority: &std::path::Path) -> (rcgen::Certificate, KeyPair) {
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.distinguished_name.push(DnType::CommonName, "vendor's authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -100,7 +100,13 @@ fn config(authority: &std::path::Path) -> ServerConfig {
     std::fs::write(authority, params.self_signed(&key).expect("a certificate").pem()).expect("writes");
     let issuer = Issuer::new(params, key);
     let own = KeyPair::generate().expect("a key");
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters").signed_by(&own, &issuer).expect("signed");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    params.distinguished_name.push(DnType::CommonName, "localhost");
+    (params.signed_by(&own, &issuer).expect("signed"), own)
+}
+
+fn config(authority: &std::path::Path) -> ServerConfig {
+    let (certificate, own) = certificate(authority);
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");

@@ -156,6 +156,7 @@ mod tests {
             listener: meteoctl_engine::event::silent(),
             mongodb_uri: None,
             variables: Default::default(),
+            authorities: Vec::new(),
             deep: false,
             forced: crate::Forced::default(),
             recall: crate::Recall::default(),

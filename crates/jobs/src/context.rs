@@ -25,6 +25,8 @@ pub struct JobContext {
     pub mongodb_uri: Option<String>,
     /// Variables of the environment that documents name by `uriFromEnv`.
     pub variables: BTreeMap<String, String>,
+    /// CA files that Collections name: a server with TLS answers nobody who does not trust its authority.
+    pub authorities: Vec<String>,
     /// Whether looks recompute every digest in the database.
     pub deep: bool,
     /// Jobs that are to be done although nothing is due.

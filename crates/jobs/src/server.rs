@@ -101,15 +101,27 @@ impl Connection {
     }
 }
 
-/// Whether MongoDB answers a ping: what a Service waits for. The operator's URI wins over the endpoint.
+/// Whether MongoDB answers a ping: what a Service waits for. The operator's URI wins over the endpoint. Which Collection lies on it is
+/// not known here, so every authority that one names is tried.
 pub fn probe(context: &Arc<JobContext>) -> meteoctl_aws::kinds::service::Probe {
     let context = context.clone();
     Arc::new(move |endpoint: String| {
         let context = context.clone();
         Box::pin(async move {
-            let connection = Connection { endpoint: Some(endpoint), uri_from_env: None, secret: None, tls_ca_file: None };
-            // A ping needs no credentials.
-            connection.open(&context).await?.ping().await.map_err(database)
+            let authorities = context.authorities.iter().cloned().map(Some);
+            let mut answer = Ok(());
+            for tls_ca_file in if context.authorities.is_empty() { vec![None] } else { authorities.collect() } {
+                let connection = Connection { endpoint: Some(endpoint.clone()), uri_from_env: None, secret: None, tls_ca_file };
+                // A ping needs no credentials.
+                answer = match connection.open(&context).await {
+                    Ok(server) => server.ping().await.map_err(database),
+                    Err(failure) => Err(failure),
+                };
+                if answer.is_ok() {
+                    break;
+                }
+            }
+            answer
         })
     })
 }

@@ -53,6 +53,7 @@ fn context(aws: Arc<Aws>, mongodb_uri: Option<String>) -> JobContext {
         listener,
         mongodb_uri,
         variables: Default::default(),
+        authorities: Vec::new(),
         deep: false,
         forced: Forced::default(),
         recall: Default::default(),
