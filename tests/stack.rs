@@ -8,6 +8,8 @@
 mod again;
 #[path = "stack/bad_input.rs"]
 mod bad_input;
+#[path = "stack/bytes.rs"]
+mod bytes;
 #[path = "stack/calls.rs"]
 mod calls;
 #[path = "stack/canary.rs"]

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
 use meteoctl_aws::client::{Aws, StackIdentity};
 use meteoctl_data::mongo::{ConnectSpec, Server};
+use meteoctl_data::store::SharedStore;
 use meteoctl_engine::tally::Tally;
+use meteoctl_jobs::s3_store::S3Store;
 use tempfile::TempDir;
 
 use crate::outcome::{Outcome, Report};
@@ -210,6 +213,13 @@ impl World {
     /// What the binary is given for a variable.
     pub fn variable(&self, variable: &str) -> String {
         self.variables.iter().find(|(name, _)| *name == variable).map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    /// A bucket of this world as the jobs see it.
+    pub fn bucket_store(&self, name: &str) -> SharedStore {
+        let address = self.variable("AWS_ENDPOINT_URL");
+        let aws = self.wait(clients(&self.variable("AWS_ACCESS_KEY_ID"), &address, &address));
+        Arc::new(S3Store::new(Arc::new(aws), self.named(name)))
     }
 
     /// Starts the binary on this world's desired state.

@@ -26,6 +26,9 @@ pub struct Options {
     /// Measure the transform beside Polars, DuckDB and plain Python alone.
     #[arg(long, conflicts_with = "start")]
     pub compare: bool,
+    /// Measure alone the transform from S3 to S3 beside moving the same bytes; brings the stack up.
+    #[arg(long, conflicts_with_all = ["start", "compare", "waiting"])]
+    pub bytes: bool,
     /// Measure alone how long plan and first apply wait when every AWS call takes 50 ms longer; brings the stack up.
     #[arg(long, conflicts_with_all = ["start", "compare"])]
     pub waiting: bool,
@@ -43,14 +46,18 @@ pub fn measure(workspace: &Workspace, options: &Options) -> Result<()> {
         return compare::measure(workspace);
     }
     if options.waiting {
-        return waiting(workspace);
+        return on_the_stack(workspace, "the_benchmark_of_waiting");
+    }
+    if options.bytes {
+        return on_the_stack(workspace, "the_benchmark_of_bytes");
     }
     if !options.start {
         let mut command = Command::new("cargo");
         command.current_dir(&workspace.root).args(["bench", "--package", "meteoctl-data", "--"]).args(&options.arguments);
         run("bench", &mut command)?;
         compare::measure(workspace)?;
-        waiting(workspace)?;
+        on_the_stack(workspace, "the_benchmark_of_waiting")?;
+        on_the_stack(workspace, "the_benchmark_of_bytes")?;
     }
     run("build", Command::new("cargo").current_dir(&workspace.root).args(["build", "--release", "--package", "meteoctl"]))?;
     let binary = release_binary(workspace)?;
@@ -63,18 +70,14 @@ pub fn measure(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Plan and first apply through a proxy that holds every call back. The test binary measures itself: what is added counts, not the whole.
-fn waiting(workspace: &Workspace) -> Result<()> {
+/// A benchmark that lies among the journeys because it needs the stack. It compares two times of one build, so it needs no release build.
+fn on_the_stack(workspace: &Workspace, name: &str) -> Result<()> {
     let started = stack::up(workspace)?;
     let mut command = Command::new("cargo");
     command.current_dir(&workspace.root);
     env::clean(&mut command);
     command.envs(env::test_variables(workspace, stack::ports(workspace)?)?);
-    command.args(["test", "--workspace", "--quiet", "--test", "stack", "--"]).args([
-        "--ignored",
-        "--nocapture",
-        "the_benchmark_of_waiting",
-    ]);
+    command.args(["test", "--workspace", "--quiet", "--test", "stack", "--"]).args(["--ignored", "--nocapture", name]);
     let measured = run("bench", &mut command);
     stack::down(workspace, &started)?;
     measured
