@@ -60,7 +60,8 @@ pub enum Standing {
 /// # Errors
 /// A [`Fault`] when the store cannot be asked.
 pub async fn look(store: &dyn Store, spec: &QualitySpec) -> Result<Standing, Fault> {
-    let text = match read_all(store, &spec.output, REPORT_LIMIT).await {
+    let (text, manifest) = tokio::join!(read_all(store, &spec.output, REPORT_LIMIT), read_manifest(store, &spec.dataset));
+    let text = match text {
         Ok(text) => text,
         Err(error) if error.not_found => return Ok(Standing::Absent),
         Err(error) => return Err(error.into()),
@@ -69,7 +70,7 @@ pub async fn look(store: &dyn Store, spec: &QualitySpec) -> Result<Standing, Fau
     let Ok(report) = serde_json::from_slice::<QualityReport>(&text) else {
         return stale("the report is of another version");
     };
-    let Some(manifest) = read_manifest(store, &spec.dataset).await? else {
+    let Some(manifest) = manifest? else {
         return stale("the dataset has no manifest");
     };
     if report.dataset_digest != manifest.digest || report.inputs_digest != manifest.inputs_digest {
@@ -78,8 +79,10 @@ pub async fn look(store: &dyn Store, spec: &QualitySpec) -> Result<Standing, Fau
     if report.spec_digest != spec.digest() {
         return stale("the limits or tests changed");
     }
-    for key in spec.companions() {
-        if !store.exists(&key).await? {
+    let companions = spec.companions();
+    let there = futures_util::future::join_all(companions.iter().map(|key| store.exists(key))).await;
+    for (key, there) in companions.iter().zip(there) {
+        if !there? {
             return stale(&format!("{key} is gone"));
         }
     }
@@ -104,8 +107,7 @@ pub async fn run(
     let scanned = scan::scan(store, spec, now, &|read| progress(read, manifest.documents)).await?;
     let (report, stations) = report::build(spec, &manifest, scanned, now);
     let put = async |key: String, text: String| store.put(&key, text.into(), BTreeMap::new()).await.map(|_| ());
-    put(spec.junit_key(), junit::write(&report)).await?;
-    put(spec.page_key(), page::write(&report, &stations)).await?;
+    tokio::try_join!(put(spec.junit_key(), junit::write(&report)), put(spec.page_key(), page::write(&report, &stations)))?;
     let text = serde_json::to_string_pretty(&report).map_err(|error| Fault::new("write the quality report").because(error))?;
     put(spec.output.clone(), text + "\n").await?;
     Ok(report)

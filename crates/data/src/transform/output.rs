@@ -172,8 +172,9 @@ impl Sink {
             self.store(bytes).await?;
         }
         self.made.digest = format!("xxh3-128:{:032x}", self.hash.digest128());
-        self.rejects.finish().await?;
-        self.made.etag = self.dataset.finish().await?.etag;
+        // The manifest, which comes later, is what makes the two count.
+        let (_, dataset) = tokio::try_join!(self.rejects.finish(), self.dataset.finish())?;
+        self.made.etag = dataset.etag;
         Ok(self.made)
     }
 }

@@ -67,9 +67,13 @@ fn folder(prefix: &str) -> String {
 
 /// Lists every source's prefix. Names that begin with `.` or `_` are not data.
 pub(super) async fn list(store: &dyn Store, spec: &TransformSpec) -> Result<Listing, Fault> {
-    let mut listing = Listing::default();
-    for source in &spec.sources {
-        let mut objects = match store.list(&folder(&source.raw)).await {
+    let folders: Vec<String> = spec.sources.iter().map(|source| folder(&source.raw)).collect();
+    let lists = futures_util::future::join_all(folders.iter().map(|folder| store.list(folder)));
+    let corrections_key = spec.corrections_key();
+    let (lists, corrections) = tokio::join!(lists, store.head(&corrections_key));
+    let mut listing = Listing { corrections: corrections?, ..Listing::default() };
+    for objects in lists {
+        let mut objects = match objects {
             Ok(objects) => objects,
             Err(error) if error.not_found => Vec::new(),
             Err(error) => return Err(error.into()),
@@ -81,7 +85,6 @@ pub(super) async fn list(store: &dyn Store, spec: &TransformSpec) -> Result<List
         objects.sort_by(|a, b| natural(&a.key, &b.key));
         listing.objects.push(objects);
     }
-    listing.corrections = store.head(&spec.corrections_key()).await?;
     Ok(listing)
 }
 
