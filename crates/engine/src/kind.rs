@@ -162,6 +162,8 @@ pub trait Kind: Send + Sync + 'static {
     const HOLDS_DATA: bool = false;
     /// Kinds whose change may make this one due again: `plan` says so although the thing looks in sync now.
     const FOLLOWS: &'static [&'static str] = &[];
+    /// Kinds whose failure need not block this one, where [`Kind::without`] finds another way.
+    const OUTLIVES: &'static [&'static str] = &[];
     /// Whether `observe` needs of other documents no more than [`Kind::predicted`] tells. A plan then looks at once, and
     /// compares when everything it refers to is known; `canonical` and `diff` may use any output.
     const LOOKS_ALONE: bool = false;
@@ -182,6 +184,12 @@ pub trait Kind: Send + Sync + 'static {
     /// Whether nothing may be looked at before this document is as wished.
     fn guards(&self, _spec: &Self::Spec) -> bool {
         false
+    }
+
+    /// What is left of the wish when documents that it needs, all of kinds in [`Kind::OUTLIVES`], have failed. `None`: nothing, it is
+    /// blocked. References to what failed hold [`Kind::predicted`] outputs.
+    fn without(&self, _meta: &Meta, _want: &Self::Spec) -> impl Future<Output = Outcome<Option<Self::Spec>>> + Send {
+        std::future::ready(Ok(None))
     }
 
     /// A run begins; `looks` when it is one that only looks. What an earlier run has seen counts no longer.

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
-use self::board::Board;
+use self::board::{Board, Ready};
 use crate::ahead::Ahead;
 use crate::document::Document;
 use crate::event::{Event, Listener};
@@ -121,7 +121,15 @@ pub async fn run(verb: &str, documents: &[Document], registry: &Registry, mode: 
                 let ahead = settings.within(ahead).await.unwrap_or_default();
                 let _slot = slots.acquire_owned().await;
                 let begun = Instant::now();
-                let subject = Subject { id: &work.id, meta: &work.meta, spec: &work.spec, kind: work.kind.as_ref() };
+                let (spec, ahead) = match &work.lost {
+                    None => (work.spec, ahead),
+                    Some(by) => match what_is_left(&work, &settings).await {
+                        // What was fetched ahead was for the whole wish.
+                        Some(left) => (left, Ahead::nothing()),
+                        None => return (index, Stepped::bare(Fate::Blocked { by: by.clone() }), begun.elapsed()),
+                    },
+                };
+                let subject = Subject { id: &work.id, meta: &work.meta, spec: &spec, kind: work.kind.as_ref() };
                 let stepped = step(&subject, mode, &settings, ahead).await;
                 (index, stepped, begun.elapsed())
             });
@@ -148,6 +156,18 @@ pub async fn run(verb: &str, documents: &[Document], registry: &Registry, mode: 
             finished_at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         },
+    }
+}
+
+/// What a document still wishes although a need of it failed; `None`: it is blocked.
+async fn what_is_left(work: &Ready, settings: &Settings) -> Option<serde_json::Value> {
+    match settings.within(work.kind.without(&work.meta, &work.spec)).await? {
+        Ok(left) => left,
+        Err(failure) => {
+            // The need's own failure is what is told.
+            tracing::info!(document = %work.id, ?failure, "no way around what failed was found");
+            None
+        }
     }
 }
 

@@ -235,3 +235,19 @@ async fn what_never_answers_holds_nobody_longer_than_the_deadline() {
     }
     assert_eq!(world.state().writes, ["create alone"]);
 }
+
+#[tokio::test]
+async fn what_can_do_without_a_need_that_failed_goes_on_and_so_do_its_dependants() {
+    let world = World::default();
+    let hovering = CHAIN.replace("{size: 2, on: {ref: Thing/a}}", "{size: 2, colour: hovering, on: {ref: Thing/a}}");
+    let documents = documents(&hovering);
+    world.state().refused.insert("a".into());
+    let report = apply(&world, &documents).await;
+    assert!(of(&report, "a").starts_with("failed") && report.converged == Some(false));
+    assert_eq!(["b", "c"].map(|name| of(&report, name)), ["Created", "Created"]);
+    assert_eq!(world.state().things.get("b").map(|b| b.on.is_none()), Some(true), "the wish that is left was applied");
+    // Nothing that failed any more: the whole wish counts again.
+    world.state().refused.clear();
+    apply(&world, &documents).await;
+    assert_eq!(world.state().things.get("b").map(|b| b.on.is_some()), Some(true));
+}

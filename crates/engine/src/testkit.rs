@@ -86,7 +86,14 @@ impl Kind for Thing {
     const ABOUT: &'static str = "A thing in memory.";
     const FOLLOWS: &'static [&'static str] = &["Thing"];
     const LOOKS_ALONE: bool = true;
+    const OUTLIVES: &'static [&'static str] = &["Thing"];
     type Spec = ThingSpec;
+
+    /// What hovers can do without what it was to stand on.
+    async fn without(&self, _: &Meta, want: &ThingSpec) -> Outcome<Option<ThingSpec>> {
+        let hovers = want.colour.as_deref() == Some("hovering");
+        Ok(hovers.then(|| ThingSpec { on: None, ..want.clone() }))
+    }
 
     async fn observe(&self, meta: &Meta, _: &ThingSpec) -> Outcome<Option<Observed<ThingSpec>>> {
         {

@@ -1,4 +1,4 @@
-//! Collection: the dataset in MongoDB, by station and day, with its indexes; or what the last verified backup held.
+//! Collection: the dataset in MongoDB, by station and day, with its indexes; what the last verified backup held where that is gone.
 
 mod refill;
 
@@ -20,7 +20,7 @@ use serde_json::json;
 
 use self::refill::RestoreFrom;
 pub(crate) use self::refill::progress_of;
-use crate::context::{JobContext, database, fault};
+use crate::context::{self, JobContext, database, fault};
 use crate::server::{Connection, ServerRef};
 
 /// Keeps a collection equal to a dataset, or refilled from backups.
@@ -47,8 +47,8 @@ pub struct CollectionSpec {
     /// The dataset it is kept equal to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dataset: Option<Link>,
-    /// In place of a dataset that is gone for good: where the last verified backup is taken from whenever the
-    /// collection is not there or empty. What it holds otherwise is left alone.
+    /// Where the last verified backup is taken from when the collection is not there or empty: beside a `dataset`, once that is gone
+    /// and cannot be made again; without one, whenever it is needed. What the collection holds otherwise is left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_from: Option<RestoreFrom>,
     /// What must be fine before anything is written, for example `{ref: QualityReport/weather}`.
@@ -160,21 +160,18 @@ impl Kind for CollectionKind {
     const ABOUT: &'static str = "Keeps a MongoDB collection equal to a dataset, by station and day, with its indexes.";
     const HOLDS_DATA: bool = true;
     const FOLLOWS: &'static [&'static str] = &["Dataset"];
+    /// A report cannot be made either when the dataset is gone; one that refuses a dataset which is there still stops the import.
+    const OUTLIVES: &'static [&'static str] = &["Dataset", "QualityReport"];
     type Spec = CollectionSpec;
 
     fn check(&self, _: &Meta, spec: &CollectionSpec) -> Vec<Fault> {
         let mut faults: Vec<Fault> =
             spec.dataset.as_ref().and_then(|link| expect_kind("/dataset", link, &["Dataset"])).into_iter().collect();
-        match (&spec.dataset, &spec.restore_from) {
-            (None, None) => faults.push(
+        if spec.dataset.is_none() && spec.restore_from.is_none() {
+            faults.push(
                 Fault::wrong("", "nothing says what it is to hold")
                     .hint("write `dataset: {ref: Dataset/name}`, or `restoreFrom` where the dataset is gone and a backup is left"),
-            ),
-            (Some(_), Some(_)) => faults.push(
-                Fault::wrong("/restoreFrom", "the collection cannot follow a dataset and a backup at once")
-                    .hint("keep `dataset` while there is one; `meteoctl restore latest --replace` brings a backup back once"),
-            ),
-            _ => {}
+            );
         }
         faults.extend(spec.restore_from.iter().flat_map(RestoreFrom::check));
         if let ServerRef::Service(link) = &spec.server {
@@ -187,6 +184,15 @@ impl Kind for CollectionKind {
     fn predicted(&self, _: &Meta, spec: &CollectionSpec) -> Outputs {
         let place = json!({"database": spec.database, "collection": spec.collection, "timestampType": spec.timestamp_type});
         place.as_object().cloned().unwrap_or_default()
+    }
+
+    /// With the dataset gone and nothing to make it of, the last verified backup, where the document names its place.
+    async fn without(&self, _: &Meta, want: &CollectionSpec) -> Outcome<Option<CollectionSpec>> {
+        let (Some(dataset), Some(_)) = (&want.dataset, &want.restore_from) else { return Ok(None) };
+        let (store, output): (SharedStore, String) = (self.context.bucket(dataset.output("bucket")?), dataset.output("output")?);
+        let manifest = read_manifest(store.as_ref(), &output).await.map_err(fault)?;
+        let whole = manifest.is_some() && store.exists(&output).await.map_err(context::store)?;
+        Ok((!whole).then(|| CollectionSpec { dataset: None, ..want.clone() }))
     }
 
     /// The manifest and the login need no task that runs: a plan has them when its endpoint is known.

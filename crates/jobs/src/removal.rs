@@ -171,6 +171,15 @@ impl AnyKind for Removing {
         self.inner.follows()
     }
 
+    /// What is to go does not go another way.
+    fn outlives(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn without<'a>(&'a self, _: &'a Meta, _: &'a Value) -> BoxFuture<'a, Outcome<Option<Value>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     fn schema(&self) -> Value {
         self.inner.schema()
     }

@@ -56,6 +56,8 @@ pub trait AnyKind: Send + Sync {
     fn holds_data(&self) -> bool;
     /// See [`Kind::FOLLOWS`].
     fn follows(&self) -> &'static [&'static str];
+    /// See [`Kind::OUTLIVES`].
+    fn outlives(&self) -> &'static [&'static str];
     /// JSON Schema of the spec.
     fn schema(&self) -> Value;
     /// Decodes the spec; on failure the JSON pointer and the message.
@@ -66,6 +68,8 @@ pub trait AnyKind: Send + Sync {
     fn predicted(&self, meta: &Meta, spec: &Value) -> Outputs;
     /// See [`Kind::guards`].
     fn guards(&self, spec: &Value) -> bool;
+    /// See [`Kind::without`].
+    fn without<'a>(&'a self, meta: &'a Meta, spec: &'a Value) -> BoxFuture<'a, Outcome<Option<Value>>>;
     /// See [`Kind::run_begins`].
     fn run_begins(&self, looks: bool);
     /// Fetches what a look can use before the documents referred to are known: see [`Kind::ahead`] and [`Kind::LOOKS_ALONE`].
@@ -113,6 +117,10 @@ impl<K: Kind> AnyKind for K {
         K::FOLLOWS
     }
 
+    fn outlives(&self) -> &'static [&'static str] {
+        K::OUTLIVES
+    }
+
     fn schema(&self) -> Value {
         serde_json::to_value(schemars::schema_for!(K::Spec)).unwrap_or(Value::Null)
     }
@@ -131,6 +139,14 @@ impl<K: Kind> AnyKind for K {
 
     fn guards(&self, spec: &Value) -> bool {
         decode::<K>(spec).is_ok_and(|spec| Kind::guards(self, &spec))
+    }
+
+    fn without<'a>(&'a self, meta: &'a Meta, spec: &'a Value) -> BoxFuture<'a, Outcome<Option<Value>>> {
+        Box::pin(async move {
+            let Some(left) = Kind::without(self, meta, &typed::<K>(meta, spec)?).await? else { return Ok(None) };
+            let doing = || format!("write down what is left of {}/{}", K::NAME, meta.name);
+            serde_json::to_value(left).map(Some).map_err(|error| Failure::rejected(doing()).because(error))
+        })
     }
 
     fn run_begins(&self, looks: bool) {

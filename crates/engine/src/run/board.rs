@@ -23,6 +23,8 @@ pub(super) struct Ready {
     pub meta: crate::kind::Meta,
     pub spec: Value,
     pub kind: Arc<dyn AnyKind>,
+    /// A need that failed and that the kind may outlive.
+    pub lost: Option<Id>,
 }
 
 /// Where every document of a run stands.
@@ -54,7 +56,8 @@ impl<'a> Board<'a> {
         }
     }
 
-    /// Documents whose needs are all done. Those with a failed need are blocked on the way, which may block others.
+    /// Documents whose needs are all done. Those with a failed need that they cannot outlive are blocked on the way, which may
+    /// block others.
     pub fn ready(&mut self) -> Vec<(usize, Ready)> {
         let mut ready = Vec::new();
         let mut moved = true;
@@ -64,7 +67,8 @@ impl<'a> Board<'a> {
                 if self.started.get(index).copied().unwrap_or(true) {
                     continue;
                 }
-                if let Some(by) = self.failed_need(index) {
+                let fatal = self.failed_needs(index).find(|need| !self.outlived(index, need));
+                if let Some(by) = fatal {
                     self.block(index, by);
                     moved = true;
                 } else if self.graph.needs(index).all(|need| self.lines.get(need).is_some_and(Option::is_some)) {
@@ -75,8 +79,8 @@ impl<'a> Board<'a> {
         ready
     }
 
-    fn failed_need(&self, index: usize) -> Option<Id> {
-        self.graph.needs(index).find_map(|need| {
+    fn failed_needs(&self, index: usize) -> impl Iterator<Item = Id> {
+        self.graph.needs(index).filter_map(|need| {
             let line = self.lines.get(need)?.as_ref()?;
             let failed = match line.fate {
                 Fate::Failed { .. } | Fate::Blocked { .. } => true,
@@ -85,6 +89,12 @@ impl<'a> Board<'a> {
             };
             failed.then(|| line.id.clone())
         })
+    }
+
+    /// Whether a document may go on although this need failed. What is to be removed never does.
+    fn outlived(&self, index: usize, need: &Id) -> bool {
+        let kind = self.documents.get(index).and_then(|document| self.registry.get(&document.id.kind));
+        !self.mode.removes() && kind.is_some_and(|kind| kind.outlives().contains(&need.kind.as_str()))
     }
 
     fn start(&mut self, index: usize) -> Option<Ready> {
@@ -98,9 +108,12 @@ impl<'a> Board<'a> {
         let document = self.documents.get(index)?;
         let kind = self.registry.get(&document.id.kind)?.clone();
         let mut spec = document.spec.clone();
-        let known = |id: &Id| self.outputs.get(id).cloned().or_else(|| self.predicted(id));
+        // What failed has told nothing; what follows from its document alone is known all the same.
+        let told = |id: &Id| self.outputs.get(id).filter(|outputs| !outputs.is_empty()).cloned();
+        let known = |id: &Id| told(id).or_else(|| self.predicted(id));
         resolve(&mut spec, &known);
-        Some(Ready { id: document.id.clone(), meta: document.meta.clone(), spec, kind })
+        let lost = self.failed_needs(index).next();
+        Some(Ready { id: document.id.clone(), meta: document.meta.clone(), spec, kind, lost })
     }
 
     fn predicted(&self, id: &Id) -> Option<Outputs> {
