@@ -26,6 +26,7 @@ use meteoctl_engine::tally::Tally;
 use meteoctl_jobs as jobs;
 use serde_json::Value;
 
+pub use jobs::drill_of;
 pub use jobs::restore::Request as RestoreRequest;
 pub use lock::{Ground, Held, Locks};
 pub use policy::{Purpose, policy};

@@ -12,7 +12,7 @@ use super::drift::DATA_KINDS;
 use super::locked::{LockArguments, alone};
 use super::select::with_needs;
 use super::{Desk, apply, usage};
-use crate::app::{Held, Wishes};
+use crate::app::{Held, Wishes, drill_of};
 use crate::view::human;
 
 /// What run takes.
@@ -50,6 +50,8 @@ pub enum Job {
     Latency,
     /// Take a verified backup (Backup)
     Backup,
+    /// Restore the newest backup under a name of its own, compare it, and take it away again (Backup)
+    Drill,
 }
 
 impl Job {
@@ -60,7 +62,7 @@ impl Job {
             Job::Quality => "QualityReport",
             Job::Import => "Collection",
             Job::Latency => "LatencyProbe",
-            Job::Backup => "Backup",
+            Job::Backup | Job::Drill => "Backup",
         }
     }
 }
@@ -74,6 +76,11 @@ pub async fn run(desk: &Desk<'_>, arguments: &Arguments) -> Outcome<u8> {
     };
     let forced = asked(&checked.documents, arguments)?;
     checked.documents = with_needs(checked.documents, &forced);
+    // A drill is asked of a backup, which is not made anew for it.
+    let forced = match arguments.job {
+        Job::Drill => forced.iter().map(|backup| drill_of(&backup.name)).collect(),
+        _ => forced,
+    };
     let app = desk.open(checked, Wishes { forced, replay: arguments.replay, ..Wishes::default() }).await;
     let quiet = Settings { listener: meteoctl_engine::event::silent(), ..app.settings.clone() };
     let planned = run_documents("plan", &app.documents, &app.registry, Mode::Plan, &quiet).await;

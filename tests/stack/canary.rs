@@ -109,7 +109,7 @@ fn no_secret_is_told_or_kept_in_the_open() {
         search.run(&world, &[words, &["--log-format", "json"]].concat());
     }
     assert_eq!(search.run(&world, &["apply", "--yes", "--output", "json"]), Some(0));
-    for job in ["collect", "transform", "quality", "import", "latency", "backup"] {
+    for job in ["collect", "transform", "quality", "import", "latency", "backup", "drill"] {
         assert_eq!(search.run(&world, &["run", job, "-vv"]), Some(0), "{job}");
     }
     let saved = world.sources().with_file_name("saved.plan");

@@ -39,6 +39,12 @@ fn a_restore_drill_is_desired_state() {
     world.run(&["status"]).expect(0).says(&["a restore takes", "(drill of 20"]);
     plan(&world, 0).changed_nothing();
 
+    // Asked for by name, a drill is held although none is due, of the backup that is there.
+    world.run(&["run", "drill"]).expect(0).says(&["drill: ", "all as they were"]);
+    let again: serde_json::Value = serde_json::from_slice(&world.object(&format!("{}.drill.json", backups[0]))).expect("JSON");
+    assert_ne!(again["startedAt"], evidence["startedAt"]);
+    assert_eq!(world.backups(), backups, "a drill makes no backup");
+
     world.delete_object(&format!("{}.drill.json", backups[0]));
     assert_eq!(plan(&world, 2).fields("Backup/nightly"), ["/restoreDrill"]);
 }
@@ -87,6 +93,45 @@ fn a_sealed_backup_comes_back_when_dataset_sources_and_database_are_gone() {
     assert_eq!(world.documents(&world.database()), before);
     let indexes = world.wait(world.server.indexes(&world.database(), COLLECTION)).expect("lists indexes");
     assert_eq!(indexes.len(), 2, "{indexes:?}");
+}
+
+#[test]
+fn a_database_is_refilled_from_the_backup_once_its_dataset_cannot_be_made_again() {
+    let Some(world) = World::new("a_database_is_refilled_from_the_backup_once_its_dataset_cannot_be_made_again") else { return };
+    let world = world.with_samples();
+    let restore_from = "  restoreFrom: {bucket: {ref: Bucket/p8-meteo}, prefix: p8-backups/mongodb/}\n";
+    let requires = "  requires: [{ref: QualityReport/weather}]\n";
+    world.edit("50-data.yaml", requires, &format!("{requires}{restore_from}"));
+    // With a dataset that can be made, the backups are not asked: there are none yet.
+    world.apply();
+    let before = world.documents(&world.database());
+
+    // A vanished vendor alone is no reason to turn to backups: the dataset is still there.
+    let away = world.sources().with_file_name("away");
+    std::fs::rename(world.sources(), &away).expect("the sources vanish");
+    world.drop_database();
+    let report = world.run(&["plan", "--output", "json"]).expect(1).report();
+    assert_eq!(report.fate("Collection/weather"), "blocked", "{:#}", report.0);
+
+    for prefix in ["p8-data-path/", "p8-processed/"] {
+        world.keys(prefix).iter().for_each(|key| world.delete_object(key));
+    }
+    world.run(&["plan"]).expect(1).says(&["put back", &format!("{SAMPLE_DOCUMENTS} documents")]);
+    assert!(world.collections().is_empty(), "a plan writes nothing");
+    world.run(&["apply", "--yes"]).expect(1).says(&["compared with the archive"]);
+    assert_eq!(world.documents(&world.database()), before);
+
+    // Never over documents, whatever they are; and the indexes are kept.
+    let edited = before.keys().next().expect("a document");
+    world.edit_document(edited, 40.0);
+    let report = world.run(&["apply", "--yes", "--output", "json"]).expect(1).report();
+    assert_eq!(report.fate("Collection/weather"), "inSync", "{:#}", report.0);
+    assert_ne!(world.documents(&world.database()), before);
+
+    // The sources are back: the dataset is made again and is the measure of the collection.
+    std::fs::rename(&away, world.sources()).expect("the sources are back");
+    world.run(&["apply", "--yes", "--deep"]).expect(0).says(&["inserted 0, replaced 1, removed 0"]);
+    assert_eq!(world.documents(&world.database()), before);
 }
 
 #[test]

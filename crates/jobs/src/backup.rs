@@ -15,7 +15,7 @@ use meteoctl_engine::reference::{Id, Link};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::drill::DrillSpec;
+pub use self::drill::{DrillSpec, asked_of};
 use crate::context::{JobContext, database};
 use crate::server::Connection;
 
@@ -172,7 +172,8 @@ impl Kind for BackupKind {
         if state.surplus > 0 {
             seen = seen.work("/keep/last", format!("{} backups to expire", state.surplus));
         }
-        if let Some(due) = drills.due.filter(|_| want.restore_drill.is_some()) {
+        let asked = self.context.forced.wants(&drill::asked_of(&meta.name)).then(|| "asked for".to_owned());
+        if let Some(due) = drills.due.filter(|_| want.restore_drill.is_some()).or(asked) {
             seen = seen.work("/restoreDrill", due);
         }
         if self.context.forced.wants(&Id::new(Self::NAME, &meta.name)) {
@@ -192,9 +193,11 @@ impl Kind for BackupKind {
             true => self.back_up(&id, want, &wish, target.as_ref()).await?,
             false => drop(backup::expire(target.as_ref(), &wish).await.map_err(database)?),
         }
-        if let Some(drill) = &want.restore_drill {
+        match &want.restore_drill {
             // A backup just made may be the first one there is to drill with.
-            self.drill(&id, want, &wish, target.as_ref(), drill).await?;
+            Some(drill) => self.drill(&id, want, &wish, target.as_ref(), drill).await?,
+            None if self.context.forced.wants(&drill::asked_of(&meta.name)) => return Err(drill::not_wished(&id)),
+            None => {}
         }
         self.context.forced.done(&id);
         Ok(())
@@ -219,9 +222,11 @@ impl BackupKind {
     }
 
     async fn drill(&self, id: &Id, want: &BackupSpec, wish: &Wish, target: &dyn Store, spec: &DrillSpec) -> Outcome<()> {
-        let drills = spec.drills(wish);
+        let (drills, asked) = (spec.drills(wish), drill::asked_of(&id.name));
         let now = Utc::now();
-        if meteoctl_data::restore::drill::look(target, &drills, now).await.map_err(database)?.due.is_none() {
+        if !self.context.forced.wants(&asked)
+            && meteoctl_data::restore::drill::look(target, &drills, now).await.map_err(database)?.due.is_none()
+        {
             return Ok(());
         }
         let server = match &spec.server {
@@ -231,6 +236,7 @@ impl BackupKind {
         let server = server.open(&self.context).await?;
         self.context.progress(id, "restore for a drill", 0, None, "documents");
         let done = meteoctl_data::restore::drill::drill(&server, &drills, target, now).await.map_err(database)?;
+        self.context.forced.done(&asked);
         self.context.notice(
             id,
             format!(

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use meteoctl_engine::kind::AnyKind;
 
+pub use backup::asked_of as drill_of;
 pub use context::{Forced, JobContext};
 pub use recall::Recall;
 pub use server::probe;

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use meteoctl_data::backup::{BackupSpec as Wish, Listed};
 use meteoctl_data::restore::drill::{self, DrillSpec as Drills, DrillState};
 use meteoctl_data::store::Store;
-use meteoctl_engine::failure::Outcome;
+use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::kind::{Fault, Outputs, expect_kind};
-use meteoctl_engine::reference::Link;
+use meteoctl_engine::reference::{Id, Link};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -56,6 +56,18 @@ impl DrillSpec {
 
 fn drills(wish: &Wish, every_days: u32) -> Drills {
     Drills { prefix: wish.prefix.clone(), database: wish.database.clone(), every_days, encryption: wish.encryption.clone() }
+}
+
+/// The mark of a drill that was asked for by name, in [`Forced`](crate::Forced).
+pub fn asked_of(backup: &str) -> Id {
+    Id::new("RestoreDrill", backup)
+}
+
+/// A drill was asked for where nothing says how and where it is held.
+pub(super) fn not_wished(backup: &Id) -> Failure {
+    Failure::rejected(format!("hold a restore drill of {backup}"))
+        .because("the document wishes none")
+        .hint("give it `restoreDrill: {everyDays: 7}`, with a `server` if it is not to be the collection's own")
 }
 
 /// What the drills of these backups showed. Evidence counts also where no drill is wished any more.
