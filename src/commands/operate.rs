@@ -3,6 +3,7 @@
 //! One operator leads, by a lease in the stack's bucket; others stand by and take over when the lease is free. Each round that has
 //! something to write takes the stack's lock like anybody else, so people can work between two rounds.
 
+mod data;
 mod http;
 mod metrics;
 

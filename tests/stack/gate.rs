@@ -17,6 +17,8 @@ pub enum Pass {
     InWaves,
     /// After so many milliseconds.
     After(u64),
+    /// At once, but calls that name this operation (in small letters) wait until the gate is opened.
+    AllBut(&'static str),
 }
 
 /// The program must have slept so many samples in a row before a wave passes.
@@ -75,8 +77,16 @@ impl Gate {
                 std::thread::spawn(move || serve(connection, &shared));
             }
         });
-        std::thread::spawn(move || open_in_waves(&shared));
+        if pass == Pass::InWaves {
+            std::thread::spawn(move || open_in_waves(&shared));
+        }
         gate
+    }
+
+    /// Lets everything through that waits, and everything that comes.
+    pub fn open(&self) {
+        self.shared.state.lock().expect("a lock").waves += 1;
+        self.shared.opened.notify_all();
     }
 
     /// Where the program is to call.
@@ -142,7 +152,8 @@ fn hold(shared: &Shared, head: &str) {
     let target = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("x-amz-target:").map(str::to_owned));
     let first = head.lines().next().unwrap_or_default();
     let mut state = shared.state.lock().expect("a lock");
-    state.calls.push(format!("{first}{}", target.unwrap_or_default()));
+    let call = format!("{first}{}", target.unwrap_or_default());
+    state.calls.push(call.clone());
     match shared.pass {
         Pass::InWaves => {
             state.waiting += 1;
@@ -153,6 +164,10 @@ fn hold(shared: &Shared, head: &str) {
             drop(state);
             std::thread::sleep(Duration::from_millis(millis));
         }
+        Pass::AllBut(operation) if call.contains(operation) => {
+            drop(shared.opened.wait_while(state, |state| state.waves == 0).expect("a lock"));
+        }
+        Pass::AllBut(_) => {}
     }
 }
 

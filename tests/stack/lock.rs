@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::gate::{Gate, Pass};
 use crate::world::World;
 
 /// How long something that must happen is waited for; far more than it takes.
@@ -123,16 +124,19 @@ fn a_killed_holder_of_another_machine_delays_others_until_its_expiry() {
 #[test]
 fn a_run_that_lost_its_lock_writes_nothing_more() {
     let Some(world) = World::new("a_run_that_lost_its_lock_writes_nothing_more") else { return };
-    let world = world.with_samples();
-    world.make_bucket();
-    let before = world.lock().expect("a lock")["fencing"].as_u64();
+    let mut world = world.with_samples();
+    // It waits in the middle of a write, with more to write after it, while somebody takes the lock away.
+    let direct = world.variable("AWS_ENDPOINT_URL");
+    let gate = Gate::before(&direct, Pass::AllBut("registertaskdefinition"));
+    world.set("AWS_ENDPOINT_URL", &gate.url());
     let mut first = world.start_apply();
-    until("the lock is taken", || world.held_lock().filter(|lock| lock["fencing"].as_u64() > before));
-    // Whatever it is doing: it stands still while somebody takes the lock away.
-    signal(&first, "STOP");
+    world.set("AWS_ENDPOINT_URL", &direct);
+    let registers = |call: &String| call.contains("registertaskdefinition");
+    until("the task definition is being registered", || gate.seen().1.iter().any(registers).then_some(()));
     world.run(&["lock", "break", "--yes"]).expect(0).says(&["held by", "lock: free"]);
-    signal(&first, "CONT");
+    gate.open();
     assert_eq!(first.wait().expect("it ends").code(), Some(4));
+    assert!(!gate.seen().1.iter().any(|call| call.contains("runtask")), "what comes after it was not begun");
     assert!(world.held_lock().is_none(), "it does not take it back");
     world.apply();
 }

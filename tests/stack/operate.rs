@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use aws_sdk_s3::types::BucketVersioningStatus;
+use bson::doc;
 
 use crate::lock::{signal, until};
 use crate::world::World;
@@ -103,6 +104,28 @@ fn an_operator_makes_repairs_and_tells_how_it_is() {
     let story = operator.end();
     assert!(story.contains("Leading, fencing number 1.") && story.contains(": repaired (") && story.ends_with("Stopped.\n"), "{story}");
     world.run_on(&STORAGE, &["lock", "status"]).expect(0).says(&["lock: free", "leader: free, fencing number 1"]);
+}
+
+#[test]
+fn an_operator_tells_how_the_data_is() {
+    let Some(world) = World::new("an_operator_tells_how_the_data_is") else { return };
+    let world = world.with_samples();
+    let operator = Running::start(&world, &[""], &["operate", "--interval", "1s", "--listen", "127.0.0.1:0"]);
+    until("everything is made", || (operator.page("/readyz").0 == 200).then_some(()));
+    let documents = operator.figure("meteoctl_collection_documents{document=\"Collection/weather\"}");
+    assert_eq!(documents, Some(world.count(doc! {}) as f64));
+    let page = operator.page("/metrics").1;
+    let latency = |quantile: &str| {
+        let ends = format!(",quantile=\"{quantile}\"}} ");
+        let found = page.lines().find(|line| line.starts_with("meteoctl_query_latency_seconds{") && line.contains(&ends));
+        let value = found.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        value.unwrap_or_else(|| panic!("no latency at {quantile}:\n{page}"))
+    };
+    assert!(0.0 < latency("0.5") && latency("0.5") <= latency("0.95") && latency("0.95") <= latency("0.99"), "{page}");
+    let newest = operator.figure("meteoctl_backup_newest_timestamp_seconds{document=\"Backup/nightly\"}").expect("a backup");
+    let now = chrono::Utc::now().timestamp() as f64;
+    assert!(now - 600.0 < newest && newest <= now, "{newest}");
+    operator.end();
 }
 
 #[test]

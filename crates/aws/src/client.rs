@@ -1,6 +1,8 @@
 //! The clients of one run: one HTTP pool, one retry policy, every call counted.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -13,15 +15,18 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterce
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use meteoctl_engine::failure::Outcome;
+use meteoctl_engine::failure::{Failure, Outcome};
 use meteoctl_engine::tally::Tally;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::error;
 use crate::operator_ip::OperatorIp;
 
 /// Attempts per call, the first included. Standard mode: adaptive mode slows later calls of the same service.
 const ATTEMPTS: u32 = 5;
+/// Bound of the first pause between attempts; it doubles, with full jitter. All four together stay below the time that a look
+/// still gets when a run's deadline has passed (`Pace::last_word`), so that it can tell what it fails of.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Identity of a stack: whose tags mark what is ours.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +84,11 @@ pub struct Aws {
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     /// The address the operator calls from.
     pub operator_ip: OperatorIp,
-    account: OnceCell<Account>,
+    account: OnceLock<Account>,
+    /// Whose turn it is to ask for the account, and what the last one who asked was told instead.
+    asking: Mutex<Option<Failure>>,
+    /// How often nobody was told.
+    refusals: AtomicU64,
 }
 
 macro_rules! counted {
@@ -92,7 +101,7 @@ impl Aws {
     /// Reads the SDK's own configuration (environment, profile) and prepares the clients. Makes no call.
     pub async fn load(stack: StackIdentity, tally: Tally) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_PAUSE))
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))
@@ -131,7 +140,9 @@ impl Aws {
             stack,
             tally,
             operator_ip: OperatorIp::default(),
-            account: OnceCell::new(),
+            account: OnceLock::new(),
+            asking: Mutex::default(),
+            refusals: AtomicU64::new(0),
         }
     }
 
@@ -140,9 +151,25 @@ impl Aws {
         &self.region
     }
 
-    /// The account behind the credentials; asked once per run.
+    /// The account behind the credentials; asked once per run. Whoever asks while somebody is asking shares the answer, also when
+    /// that is a failure: where nothing answers, several waits are not made one after the other.
     pub async fn account(&self) -> Outcome<&Account> {
-        self.account.get_or_try_init(|| self.ask_account()).await
+        let began = self.refusals.load(Ordering::SeqCst);
+        let mut told = self.asking.lock().await;
+        if let Some(known) = self.account.get() {
+            return Ok(known);
+        }
+        if let Some(failure) = told.as_ref().filter(|_| self.refusals.load(Ordering::SeqCst) != began) {
+            return Err(failure.again());
+        }
+        match self.ask_account().await {
+            Ok(account) => Ok(self.account.get_or_init(|| account)),
+            Err(failure) => {
+                self.refusals.fetch_add(1, Ordering::SeqCst);
+                *told = Some(failure.again());
+                Err(failure)
+            }
+        }
     }
 
     /// The account, if it was asked for before.

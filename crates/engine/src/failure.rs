@@ -77,6 +77,19 @@ impl Failure {
         self.class == Class::Transient
     }
 
+    /// The same failure for somebody else who waited for it; its causes become texts.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let cause = self.causes().into_iter().rev().fold(None, |inner: Option<Failure>, text| {
+            let outer = Failure::rejected(text);
+            Some(match inner {
+                Some(inner) => outer.because(inner),
+                None => outer,
+            })
+        });
+        Failure { class: self.class, doing: self.doing.clone(), source: cause.map(Into::into), hint: self.hint.clone(), exit: self.exit }
+    }
+
     /// The chain of causes, outermost first, without repeating a text that the level above already carries.
     pub fn causes(&self) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();
@@ -113,5 +126,14 @@ mod tests {
         let inner = Failure::rejected("access denied");
         let outer = Failure::rejected("create bucket p8").because(Failure::rejected("call S3: access denied").because(inner));
         assert_eq!(outer.causes(), ["call S3: access denied"]);
+    }
+
+    #[test]
+    fn told_again_it_is_the_same() {
+        let causes = Failure::rejected("no route").because(Failure::rejected("the cable is out"));
+        let first = Failure::transient("ask").because(causes).hint("plug it in").exit(3);
+        let again = first.again();
+        assert_eq!((again.class, &again.doing, again.causes()), (first.class, &first.doing, first.causes()));
+        assert_eq!((&again.hint, again.exit), (&first.hint, first.exit));
     }
 }

@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::data::DataFigures;
 use crate::commands::LOCKED;
 
 /// Bounds of the histogram of rounds, in seconds: a look takes a few, a first apply many minutes.
@@ -79,6 +80,7 @@ struct Figures {
     leader: Gauge,
     last: Gauge,
     converged: Gauge,
+    data: DataFigures,
 }
 
 /// The health of an operator.
@@ -178,6 +180,7 @@ impl Figures {
             leader: Gauge::default(),
             last: Gauge::default(),
             converged: Gauge::default(),
+            data: DataFigures::default(),
         };
         figures.registered()
     }
@@ -198,6 +201,7 @@ impl Figures {
             Unit::Seconds,
             self.converged.clone(),
         );
+        self.data.register(&mut self.registry);
         self
     }
 
@@ -209,6 +213,7 @@ impl Figures {
             let fine = matches!(line.fate, Fate::InSync | Fate::Created | Fate::Updated { .. });
             self.drifted.get_or_create(&[("document", line.id.to_string())]).set(i64::from(!fine));
         }
+        self.data.tell(&report.lines);
         for (side, calls) in [("read", &report.receipt.calls.reads), ("write", &report.receipt.calls.writes)] {
             for (operation, count) in calls {
                 self.calls.get_or_create(&[("operation", operation.clone()), ("kind", side.to_owned())]).inc_by(*count);

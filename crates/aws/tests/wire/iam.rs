@@ -167,3 +167,15 @@ async fn a_role_that_is_not_there_is_absent() {
     let role = creation(spec, vec![on("Action=").query_error(404, "NoSuchEntity", "The role with name r cannot be found.")]);
     assert!(matches!(role.look().await.standing, Standing::Absent));
 }
+
+#[tokio::test]
+async fn who_asks_for_the_account_meanwhile_shares_the_refusal() {
+    let refusal = on("Action=GetCallerIdentity").query_error(403, "ExpiredToken", "The security token included in the request is expired");
+    let (aws, replay) = aws_in("eu-west-3", vec![refusal]);
+    let told = tokio::join!(aws.account(), aws.account(), aws.account());
+    let words = [told.0, told.1, told.2].map(|refused| refused.expect_err("nobody is told").causes());
+    assert!(words.iter().all(|word| word == &words[0] && word[0].contains("ExpiredToken")), "{words:?}");
+    assert_eq!(replay.requests("GetCallerIdentity").len(), 1);
+    aws.account().await.expect_err("who asks later asks anew");
+    assert_eq!(replay.requests("GetCallerIdentity").len(), 2);
+}
