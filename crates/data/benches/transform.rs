@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p meteoctl-data --bench transform -- [MEGABYTES [FOLDER]]` (200 by default). With a folder, the raw
 //! files are left there for other tools. `--once` transforms once and measures nothing else, `--repeats` delivers every
-//! row twice, as Airbyte does in append mode, `--output NAME` chooses the format, `--threads N` the number of workers.
+//! row twice, as Airbyte does in append mode, `--output NAME` chooses the format, `--threads N` the number of workers, `--runs N` how often.
 //! Prints one line per measurement; `docs/benchmarks.md` tells how to read them.
 #![allow(clippy::print_stdout, reason = "a benchmark's result is its output")]
 
@@ -27,12 +27,14 @@ struct Options {
     repeats: bool,
     output: String,
     threads: usize,
+    runs: usize,
 }
 
 impl Options {
     fn read() -> Options {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut options = Options { megabytes: 200, folder: None, once: false, repeats: false, output: "weather.json".to_owned(), threads };
+        let mut options =
+            Options { megabytes: 200, folder: None, once: false, repeats: false, output: "weather.json".to_owned(), threads, runs: 5 };
         let mut place = 0;
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -41,6 +43,7 @@ impl Options {
                 "--repeats" => options.repeats = true,
                 "--output" => options.output = arguments.next().expect("--output NAME"),
                 "--threads" => options.threads = arguments.next().and_then(|threads| threads.parse().ok()).expect("--threads N"),
+                "--runs" => options.runs = arguments.next().and_then(|runs| runs.parse().ok()).expect("--runs N"),
                 // Cargo says `--bench`.
                 flag if flag.starts_with('-') => {}
                 value if place == 0 => (options.megabytes, place) = (value.parse().expect("MEGABYTES"), 1),
@@ -64,7 +67,9 @@ fn main() {
     }
     let threads = options.threads;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
-    for _ in 0..if options.once { 1 } else { 5 } {
+    for _ in 0..if options.once { 1 } else { options.runs } {
+        // Taking away what an earlier run made is no part of making it.
+        let _ = std::fs::remove_dir_all(folder.join("out"));
         let before = cpu_seconds();
         let store: SharedStore = Arc::new(Folder::new(folder));
         let started = Instant::now();

@@ -49,6 +49,8 @@ pub struct Block {
     pub readings: Vec<Reading>,
     /// Rejects, with `file` still empty.
     pub rejects: Vec<Reject>,
+    /// Lines, the last one included where it has no end.
+    pub lines: u64,
     /// Rows, hourly entries and lines, blank lines included.
     pub rows_read: u64,
     /// Rows rejected as a whole.
@@ -78,6 +80,7 @@ impl Block {
             .unwrap_or_else(|| block.line(contract, corrections, rest, line_number, &mut habits));
             line_number += 1;
         }
+        block.lines = line_number - first_line;
         block
     }
 

@@ -250,7 +250,8 @@ impl Page {
         }
     }
 
-    fn room(&mut self, bytes: usize) {
+    /// Makes room for so many bytes more.
+    pub fn room(&mut self, bytes: usize) {
         if self.bytes.len() - self.length < bytes {
             self.bytes.resize((self.length + bytes) * 5 / 4, 0);
         }
@@ -266,10 +267,20 @@ impl Page {
         self.length = self.length.min(length);
     }
 
-    /// The written bytes.
-    pub fn into_bytes(mut self) -> Vec<u8> {
-        self.bytes.truncate(self.length);
-        self.bytes
+    /// Begins anew on the same paper: what is initialised stays so.
+    pub fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// The first byte written.
+    pub fn first_mut(&mut self) -> Option<&mut u8> {
+        self.bytes.first_mut().filter(|_| self.length > 0)
+    }
+}
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        self.since(0)
     }
 }
 
@@ -370,7 +381,7 @@ mod tests {
             let mut page = Page::with_capacity(capacity);
             reading.write(&station, &timestamp(0), &mut page);
             reading.write(&station, &timestamp(0), &mut page);
-            let text = page.into_bytes();
+            let text = page.as_ref();
             let (first, second) = text.split_at(text.len() / 2);
             prop_assert_eq!(first, second);
             let document: serde_json::Value = serde_json::from_slice(first).unwrap();
@@ -399,6 +410,6 @@ mod tests {
         let reading = Reading { station: 0, when: When::Utc(0), values, counter: None, extra: Some("{\"a\":1}".into()) };
         let mut page = Page::with_capacity(0);
         reading.write(&station, &timestamp(0), &mut page);
-        insta::assert_snapshot!(String::from_utf8(page.into_bytes()).unwrap(), @r#"{"source":"infoclimat","station":{"station_id":"X"},"timestamp":"1970-01-01T00:00:00Z","measurements":{"temperature_c":6.3,"humidity_pct":null,"pressure_hpa":null,"wind_speed":null,"wind_gust":null,"precip_mm":null,"snow_cm":null},"extra":{"a":1}}"#);
+        insta::assert_snapshot!(std::str::from_utf8(page.as_ref()).unwrap(), @r#"{"source":"infoclimat","station":{"station_id":"X"},"timestamp":"1970-01-01T00:00:00Z","measurements":{"temperature_c":6.3,"humidity_pct":null,"pressure_hpa":null,"wind_speed":null,"wind_gust":null,"precip_mm":null,"snow_cm":null},"extra":{"a":1}}"#);
     }
 }

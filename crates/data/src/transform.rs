@@ -9,6 +9,7 @@ mod calendar;
 pub(crate) mod input;
 mod order;
 mod output;
+mod pad;
 mod pass;
 mod repeats;
 mod replay;

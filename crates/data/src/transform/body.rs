@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::task::spawn_blocking;
 
+use super::pad::Leaf;
 use super::table::{Rows, Table};
 use crate::fault::Fault;
 
@@ -97,21 +98,20 @@ impl Body {
     }
 
     /// Takes a block of documents, as text or as rows; gives the bytes that are ready to be stored, often none.
-    pub async fn add(&mut self, text: Vec<u8>, rows: Rows) -> Result<Bytes, Fault> {
-        let mut text = text;
+    pub async fn add(&mut self, mut text: Leaf, rows: Rows) -> Result<Bytes, Fault> {
         if self.form == Form::Array && !self.begun {
             // The comma before the first document becomes the bracket.
-            if let Some(comma) = text.first_mut() {
+            if let Some(comma) = text.page().first_mut() {
                 *comma = b'[';
             }
         }
         self.begun = true;
-        self.pack(text, rows).await
+        self.pack(text.into_bytes(), rows).await
     }
 
-    async fn pack(&mut self, text: Vec<u8>, rows: Rows) -> Result<Bytes, Fault> {
+    async fn pack(&mut self, text: Bytes, rows: Rows) -> Result<Bytes, Fault> {
         if matches!(self.packer, Packer::Plain) {
-            return Ok(text.into());
+            return Ok(text);
         }
         let packer = std::mem::replace(&mut self.packer, Packer::Away);
         // Packing takes longer than anything else: it must not keep the other stages waiting.
@@ -123,12 +123,12 @@ impl Body {
 
     /// The end of the file.
     pub async fn finish(&mut self) -> Result<[Bytes; 2], Fault> {
-        let end: &[u8] = match (self.form, self.begun) {
+        let end: &'static [u8] = match (self.form, self.begun) {
             (Form::Lines | Form::Table, _) => b"",
             (Form::Array, true) => b"\n]\n",
             (Form::Array, false) => b"[\n]\n",
         };
-        let last = self.pack(end.to_vec(), Rows::default()).await?;
+        let last = self.pack(Bytes::from_static(end), Rows::default()).await?;
         let packer = std::mem::replace(&mut self.packer, Packer::Away);
         let work = spawn_blocking(move || packer.finish());
         let rest = work.await.map_err(|error| fault(&self.output, error))?.map_err(|error| fault(&self.output, error))?;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
@@ -11,7 +12,7 @@ use crate::fault::Fault;
 use crate::store::SharedStore;
 
 /// Target size of a block, in bytes.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 512 << 10;
 /// Blocks an object may be read ahead.
 const AHEAD: usize = 4;
 /// A line longer than this is no record of ours, in bytes.
@@ -37,11 +38,17 @@ pub struct Progress {
 /// A piece of a raw object: whole lines.
 #[derive(Debug)]
 pub(crate) struct RawBlock {
-    pub text: Vec<u8>,
-    /// Number of its first line, from 1.
-    pub first_line: u64,
+    bytes: Vec<u8>,
+    /// Where the text begins: what stands before belongs to the block before.
+    begin: usize,
     /// Bytes read from the store for it.
     pub stored: u64,
+}
+
+impl RawBlock {
+    pub fn text(&self) -> &[u8] {
+        self.bytes.get(self.begin..).unwrap_or_default()
+    }
 }
 
 /// Starts reading an object; its blocks arrive in order, at most [`AHEAD`] of them waiting.
@@ -60,11 +67,20 @@ pub(crate) fn open(store: &SharedStore, key: &str) -> mpsc::Receiver<Result<RawB
 async fn read(store: &SharedStore, key: &str, sender: &mpsc::Sender<Result<RawBlock, Fault>>) -> Result<(), Fault> {
     let mut stream = store.get(key, 0).await?;
     let mut unpack = Unpack::Unknown;
-    let mut cutter = Cutter { key, pending: Vec::new(), first_line: 1, stored: 0 };
+    let mut cutter = Cutter { key, pending: Vec::new(), begin: 0, passed: 0, stored: 0 };
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;
+        let step = unpack.step(key, &chunk)?;
+        if matches!(unpack, Unpack::Plain) && chunk.len() >= BLOCK / 2 {
+            if let Some(block) = cutter.take(chunk)?
+                && sender.send(Ok(block)).await.is_err()
+            {
+                return Ok(());
+            }
+            continue;
+        }
         cutter.stored += chunk.len() as u64;
-        for piece in chunk.chunks(unpack.step(key, &chunk)?) {
+        for piece in chunk.chunks(step) {
             unpack.push(key, piece, &mut cutter.pending)?;
             while let Some(block) = cutter.cut()? {
                 if sender.send(Ok(block)).await.is_err() {
@@ -74,46 +90,73 @@ async fn read(store: &SharedStore, key: &str, sender: &mpsc::Sender<Result<RawBl
         }
     }
     unpack.finish(key, &mut cutter.pending)?;
-    let _ = sender.send(Ok(cutter.rest())).await;
+    let _ = sender.send(Ok(cutter.give())).await;
     Ok(())
 }
 
+/// Cuts what arrives into blocks of whole lines.
 struct Cutter<'a> {
     key: &'a str,
     pending: Vec<u8>,
-    first_line: u64,
+    /// Where in `pending` the first line begins that was not given away yet.
+    begin: usize,
+    /// Bytes of text given away.
+    passed: u64,
     stored: u64,
 }
 
 impl Cutter<'_> {
+    /// Takes a chunk that is large enough to be a block itself. Its bytes stay where they are: only what completes the last line of
+    /// the chunk before is copied behind that chunk, which then is a block.
+    fn take(&mut self, chunk: Bytes) -> Result<Option<RawBlock>, Fault> {
+        let Some(end) = memchr::memchr(b'\n', &chunk) else {
+            self.stored += chunk.len() as u64;
+            self.pending.extend_from_slice(&chunk);
+            return self.no_line_end().map(|()| None);
+        };
+        let (head, begin) = (chunk.get(..=end).unwrap_or_default(), end + 1);
+        let before = self.pending.len() > self.begin;
+        if before {
+            self.pending.extend_from_slice(head);
+        }
+        let block = before.then(|| self.give());
+        self.stored += chunk.len() as u64;
+        self.begin = if before { begin } else { 0 };
+        self.pending = chunk.into();
+        Ok(block)
+    }
+
     /// A block up to the last line end, once enough is there.
     fn cut(&mut self) -> Result<Option<RawBlock>, Fault> {
         if self.pending.len() < BLOCK {
             return Ok(None);
         }
-        let Some(end) = memchr::memrchr(b'\n', &self.pending) else {
-            if self.pending.len() > LINE_LIMIT {
-                return Err(Fault::new(format!("read {}: line {} is longer than {} MB", self.key, self.first_line, LINE_LIMIT >> 20))
-                    .hint("raw objects hold one record a line; split the record or remove the object"));
-            }
-            return Ok(None);
+        let Some(end) = memchr::memrchr(b'\n', self.pending.get(self.begin..).unwrap_or_default()) else {
+            return self.no_line_end().map(|()| None);
         };
+        let end = self.begin + end + 1;
         let mut rest = Vec::with_capacity(BLOCK + BLOCK / 4);
-        rest.extend_from_slice(self.pending.get(end + 1..).unwrap_or_default());
-        self.pending.truncate(end + 1);
-        let text = std::mem::replace(&mut self.pending, rest);
-        Ok(Some(self.block(text)))
+        rest.extend_from_slice(self.pending.get(end..).unwrap_or_default());
+        self.pending.truncate(end);
+        let block = self.give();
+        self.pending = rest;
+        Ok(Some(block))
     }
 
-    fn rest(mut self) -> RawBlock {
-        let text = std::mem::take(&mut self.pending);
-        self.block(text)
+    fn no_line_end(&self) -> Result<(), Fault> {
+        if self.pending.len() - self.begin <= LINE_LIMIT {
+            return Ok(());
+        }
+        Err(Fault::new(format!("read {}: the line at byte {} is longer than {} MB", self.key, self.passed, LINE_LIMIT >> 20))
+            .hint("raw objects hold one record a line; split the record or remove the object"))
     }
 
-    fn block(&mut self, text: Vec<u8>) -> RawBlock {
-        let first_line = self.first_line;
-        self.first_line += memchr::memchr_iter(b'\n', &text).count() as u64;
-        RawBlock { text, first_line, stored: std::mem::take(&mut self.stored) }
+    /// Everything that is pending, as a block.
+    fn give(&mut self) -> RawBlock {
+        let (bytes, begin) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.begin));
+        let block = RawBlock { bytes, begin, stored: std::mem::take(&mut self.stored) };
+        self.passed += block.text().len() as u64;
+        block
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 use super::body::Form;
 use super::input::{self, Progress, RawBlock};
 use super::output::{Made, Sink};
+use super::pad::{Leaf, Pad};
 use super::repeats::{Fate, Repeats, Watch};
 use super::seen::Seen;
 use super::spec::{Duplicates, Fill, Plan, TransformSpec};
@@ -19,7 +20,7 @@ use crate::decimal::{Decimal, Linear};
 use crate::document::SetDigest;
 use crate::fault::Fault;
 use crate::read::{Block, Corrections};
-use crate::reading::{Field, NULL, Page, Reading, Stamps, When};
+use crate::reading::{Field, NULL, Reading, Stamps, When};
 use crate::station::Station;
 use crate::store::SharedStore;
 
@@ -54,7 +55,7 @@ struct Resolved {
 
 /// The text of a block of documents and what was counted while writing it.
 pub(super) struct Written {
-    pub text: Vec<u8>,
+    pub text: Leaf,
     /// The same documents as rows, for a table; the text is then left out.
     pub rows: Rows,
     pub documents: u64,
@@ -84,15 +85,28 @@ impl Work<'_> {
     }
 }
 
+/// A block being read.
+struct Parsing {
+    source: usize,
+    key: String,
+    stored: u64,
+    /// Whether an object begins with it.
+    first: bool,
+    block: JoinHandle<Block>,
+}
+
 struct Pass<'a> {
     work: &'a Work<'a>,
     watch: Watch,
     sink: Sink,
     stations: HashMap<String, u32>,
-    parsing: VecDeque<(usize, String, u64, JoinHandle<Block>)>,
+    parsing: VecDeque<Parsing>,
     writing: VecDeque<(u64, JoinHandle<Written>)>,
+    pad: Pad,
     memories: Vec<Memory>,
     bytes_done: u64,
+    /// Lines of the object under way that were resolved.
+    lines: u64,
     depth: usize,
 }
 
@@ -102,8 +116,8 @@ impl<'a> Pass<'a> {
         let memories =
             work.plan.iter().map(|plan| Memory { clock: plan.zone.map(|zone| Clock::new(zone, plan.start)), counter: None }).collect();
         let depth = std::thread::available_parallelism().map_or(2, usize::from);
-        let (parsing, writing) = (VecDeque::new(), VecDeque::new());
-        Ok(Pass { work, watch, sink, stations: HashMap::new(), parsing, writing, memories, bytes_done: 0, depth })
+        let (parsing, writing, pad) = (VecDeque::new(), VecDeque::new(), Pad::default());
+        Ok(Pass { work, watch, sink, stations: HashMap::new(), parsing, writing, pad, memories, bytes_done: 0, lines: 0, depth })
     }
 
     async fn all(&mut self) -> Result<(), Fault> {
@@ -124,8 +138,16 @@ impl<'a> Pass<'a> {
                 ahead.push_back(input::open(work.store, &next.key));
             }
             let Some(mut blocks) = ahead.pop_front() else { break };
+            let corrections = self.work.corrections.get(&object.key);
+            // Corrections go by number, so lines must be counted before they are read; else they are numbered afterwards.
+            let mut number = corrections.map(|_| 1);
+            let mut first = true;
             while let Some(block) = blocks.recv().await {
-                self.parse(source, &object.key, block?).await?;
+                let block = block?;
+                let lines = number.map(|_| memchr::memchr_iter(b'\n', block.text()).count() as u64);
+                self.parse(source, &object.key, block, first, number.unwrap_or(1)).await?;
+                number = number.zip(lines).map(|(number, lines)| number + lines);
+                first = false;
             }
         }
         while !self.parsing.is_empty() {
@@ -137,19 +159,20 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    async fn parse(&mut self, source: usize, key: &str, raw: RawBlock) -> Result<(), Fault> {
+    async fn parse(&mut self, source: usize, key: &str, raw: RawBlock, first: bool, number: u64) -> Result<(), Fault> {
         let Some(plan) = self.work.plan.get(source) else { return Ok(()) };
         let contract = Arc::clone(&plan.contract);
         let corrections = self.work.corrections.get(key).cloned();
         let stored = raw.stored;
-        let parsed = tokio::task::spawn_blocking(move || Block::read(&contract, corrections.as_deref(), &raw.text, raw.first_line));
-        self.parsing.push_back((source, key.to_owned(), stored, parsed));
+        let block = tokio::task::spawn_blocking(move || Block::read(&contract, corrections.as_deref(), raw.text(), number));
+        self.parsing.push_back(Parsing { source, key: key.to_owned(), stored, first, block });
         if self.parsing.len() >= self.depth { self.resolve_next().await } else { Ok(()) }
     }
 
     async fn resolve_next(&mut self) -> Result<(), Fault> {
-        let Some((source, key, stored, parsed)) = self.parsing.pop_front() else { return Ok(()) };
-        let mut block = parsed.await.map_err(|error| Fault::new(format!("read {key}")).because(error))?;
+        let Some(Parsing { source, key, stored, first, block }) = self.parsing.pop_front() else { return Ok(()) };
+        let mut block = block.await.map_err(|error| Fault::new(format!("read {key}")).because(error))?;
+        self.number(&key, first, &mut block);
         let readings = std::mem::take(&mut block.readings);
         let resolved = self.resolve(source, &block.stations, readings)?;
         self.sink.note(&key, block).await?;
@@ -159,8 +182,18 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         let form = self.sink.form();
-        self.writing.push_back((stored, tokio::task::spawn_blocking(move || resolved.write(form))));
+        let page = self.pad.leaf();
+        self.writing.push_back((stored, tokio::task::spawn_blocking(move || resolved.write(form, page))));
         if self.writing.len() >= self.depth { self.append_next().await } else { Ok(()) }
+    }
+
+    /// Numbers the lines of rejects through the whole object, where the block could only count from its own beginning.
+    fn number(&mut self, key: &str, first: bool, block: &mut Block) {
+        let before = if first { 0 } else { self.lines };
+        self.lines = before + block.lines;
+        if !self.work.corrections.contains_key(key) {
+            block.rejects.iter_mut().for_each(|reject| reject.line += before);
+        }
     }
 
     fn spoiled(&self) -> bool {
@@ -261,10 +294,13 @@ fn undated(spec: &TransformSpec, source: usize) -> Fault {
 }
 
 impl Resolved {
-    fn write(self, form: Form) -> Written {
-        let head = self.stations.iter().map(|(station, _)| station.head.len()).max().unwrap_or_default();
-        // What the measurements of a full row take; a page that is too small grows.
-        let mut page = Page::with_capacity(if form == Form::Table { 0 } else { self.readings.len() * (head + 352) });
+    fn write(self, form: Form, mut leaf: Leaf) -> Written {
+        let page = leaf.page();
+        if form != Form::Table {
+            let head = self.stations.iter().map(|(station, _)| station.head.len()).max().unwrap_or_default();
+            // What the measurements of a full row take; a page that is too small grows.
+            page.room(self.readings.len() * (head + 352));
+        }
         let mut rows = Rows::default();
         let mut stamps = Stamps::default();
         let mut fates = self.fates.iter();
@@ -279,9 +315,9 @@ impl Resolved {
                 page.push(b",\n");
             }
             let first = page.length();
-            reading.write(station, stamps.at(instant), &mut page);
+            reading.write(station, stamps.at(instant), page);
             if fate != Fate::Only {
-                contents.push((*number, instant, xxh3_64(page.since(first)), fate));
+                contents.push((*number, instant, XxHash3_64::oneshot(page.since(first)), fate));
             }
             if matches!(fate, Fate::Superseded(_)) {
                 page.truncate(begin);
@@ -299,7 +335,7 @@ impl Resolved {
                 }
             }
         }
-        Written { text: page.into_bytes(), rows, documents, digests, contents }
+        Written { text: leaf, rows, documents, digests, contents }
     }
 }
 

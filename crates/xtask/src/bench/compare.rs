@@ -96,8 +96,11 @@ fn ours(workspace: &Workspace, folder: &Path, threads: usize) -> Result<Told> {
 }
 
 fn rival(python: &Path, script: &Path, folder: &Path, threads: usize) -> Result<Told> {
+    let made = folder.join("rival.jsonl");
+    // As with ours: taking away what an earlier run made is no part of making it.
+    let _ = std::fs::remove_file(&made);
     let mut command = Command::new(python);
-    command.arg(script).arg(folder.join("raw")).arg(folder.join("rival.jsonl")).arg(threads.to_string());
+    command.arg(script).arg(folder.join("raw")).arg(made).arg(threads.to_string());
     told_by(pinned(command, threads), &script.display().to_string())
 }
 

@@ -18,7 +18,7 @@ const SHORT: usize = 64 << 10;
 /// What is gathered at most, in bytes.
 const GATHERED: usize = 256 << 10;
 /// Bytes after which the disk is asked to take what it has, while writing goes on: the last wait is then short.
-const UNSYNCED: u64 = 32 << 20;
+const UNSYNCED: u64 = 8 << 20;
 
 /// A file under way. One piece is being written while the next is made; memory holds those two at most.
 pub(super) struct Pending {
