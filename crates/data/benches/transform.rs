@@ -62,6 +62,7 @@ fn main() {
     let raw = generate(&folder.join("raw"), options.megabytes * 1_000_000, options.repeats);
     println!("{} MB of raw records in {FILES} files, generated in {:.1} s", raw / 1_000_000, started.elapsed().as_secs_f64());
     if !options.once {
+        parsers::alone(&folder.join("raw"), raw);
         parse_alone(&folder.join("raw"), raw);
         copy_alone(folder, raw);
     }
@@ -156,15 +157,87 @@ fn generate(folder: &Path, bytes: usize, repeats: bool) -> usize {
     written
 }
 
-/// Reading rows alone, from memory, on one core.
-fn parse_alone(folder: &Path, raw: usize) {
-    let station = Arc::new(Station::new(Format::WeatherUnderground, "IBENCH1", &serde_json::Map::new()));
-    let contract = Contract { format: None, station: Some(station), unknown_fields: UnknownFields::Keep };
-    // A part is enough, and does not hide the transform's own memory.
+/// What general parsers of JSON take for the same lines, as a limit of what is built on them: one core, from memory, every value read
+/// but nothing done with it.
+mod parsers {
+    use std::borrow::Cow;
+    use std::hint::black_box;
+    use std::path::Path;
+    use std::time::Instant;
+
+    use serde::Deserialize;
+
+    /// The row, as borrowed from its line as its text allows.
+    #[derive(Deserialize)]
+    struct Record<'a> {
+        #[serde(borrow)]
+        _airbyte_data: Row<'a>,
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "reading them is what is measured")]
+    struct Row<'a> {
+        #[serde(rename = "Gust", borrow)]
+        gust: Cow<'a, str>,
+        #[serde(rename = "UV")]
+        uv: f64,
+        #[serde(rename = "Precip. Rate.", borrow)]
+        rate: Cow<'a, str>,
+        #[serde(rename = "Temperature", borrow)]
+        temperature: Cow<'a, str>,
+        #[serde(rename = "Speed", borrow)]
+        speed: Cow<'a, str>,
+        #[serde(rename = "Dew Point", borrow)]
+        dew_point: Cow<'a, str>,
+        #[serde(rename = "Humidity", borrow)]
+        humidity: Cow<'a, str>,
+        #[serde(rename = "Solar", borrow)]
+        solar: Cow<'a, str>,
+        #[serde(rename = "Pressure", borrow)]
+        pressure: Cow<'a, str>,
+        #[serde(rename = "Precip. Accum.", borrow)]
+        accumulated: Cow<'a, str>,
+        #[serde(rename = "Wind", borrow)]
+        wind: Cow<'a, str>,
+        #[serde(rename = "Time", borrow)]
+        time: Cow<'a, str>,
+    }
+
+    pub fn alone(folder: &Path, raw: usize) {
+        let text = super::part(folder, raw);
+        let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+        let measure = |what: &str, parse: fn(&[u8])| {
+            let started = Instant::now();
+            lines.iter().for_each(|line| parse(line));
+            super::told(&format!("{what}, typed, parsing alone, 1 core"), text.len(), started.elapsed());
+        };
+        measure("serde_json", |line| drop(black_box(serde_json::from_slice::<Record<'_>>(line).unwrap())));
+        measure("sonic-rs", |line| drop(black_box(sonic_rs::from_slice::<Record<'_>>(line).unwrap())));
+        // It writes into what it reads.
+        let mut copy = text.clone();
+        let mut buffers = simd_json::Buffers::default();
+        let started = Instant::now();
+        for line in copy.split_inclusive_mut(|byte| *byte == b'\n') {
+            drop(black_box(simd_json::serde::from_slice_with_buffers::<Record<'_>>(line, &mut buffers).unwrap()));
+        }
+        super::told("simd-json, typed, parsing alone, 1 core", text.len(), started.elapsed());
+    }
+}
+
+/// Whole lines from the beginning of the first file: enough, and it does not hide the transform's own memory.
+fn part(folder: &Path, raw: usize) -> Vec<u8> {
     let mut text = vec![0; (20 << 20).min(raw / FILES)];
     let mut file = std::fs::File::open(folder.join("2025_10_24_1761343020000_0.jsonl")).unwrap();
     std::io::Read::read_exact(&mut file, &mut text).unwrap();
     text.truncate(memchr::memrchr(b'\n', &text).map_or(0, |end| end + 1));
+    text
+}
+
+/// Reading rows alone, from memory, on one core.
+fn parse_alone(folder: &Path, raw: usize) {
+    let station = Arc::new(Station::new(Format::WeatherUnderground, "IBENCH1", &serde_json::Map::new()));
+    let contract = Contract { format: None, station: Some(station), unknown_fields: UnknownFields::Keep };
+    let text = part(folder, raw);
     let started = Instant::now();
     let rows: usize = text
         .split_inclusive(|byte| *byte == b'\n')

@@ -267,6 +267,18 @@ impl Page {
         self.length = self.length.min(length);
     }
 
+    /// Appends what `read` puts into room for `bytes` bytes; it says how many it put there.
+    ///
+    /// # Errors
+    /// Whatever `read` fails of; nothing is appended then.
+    pub fn append(&mut self, bytes: usize, read: impl FnOnce(&mut [u8]) -> std::io::Result<usize>) -> std::io::Result<usize> {
+        self.room(bytes);
+        let room = self.bytes.get_mut(self.length..self.length + bytes).unwrap_or_default();
+        let count = read(room)?.min(bytes);
+        self.length += count;
+        Ok(count)
+    }
+
     /// Begins anew on the same paper: what is initialised stays so.
     pub fn clear(&mut self) {
         self.length = 0;

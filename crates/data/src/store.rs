@@ -91,6 +91,10 @@ pub trait Store: Send + Sync {
     }
     /// The object's bytes from `offset` on.
     fn get<'a>(&'a self, key: &'a str, offset: u64) -> BoxFuture<'a, Result<ByteStream, StoreError>>;
+    /// The file of this machine that the object is, where it is one: it may be read at several places at the same time.
+    fn local(&self, _key: &str) -> Option<std::path::PathBuf> {
+        None
+    }
     /// Writes a small object at once.
     fn put<'a>(&'a self, key: &'a str, bytes: Bytes, metadata: BTreeMap<String, String>) -> BoxFuture<'a, Result<ObjectInfo, StoreError>>;
     /// Starts an object of unknown size. Metadata is fixed at the start, as S3 wants it.

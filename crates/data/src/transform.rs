@@ -7,16 +7,19 @@
 mod body;
 mod calendar;
 pub(crate) mod input;
+mod local;
 mod order;
 mod output;
 mod pad;
 mod pass;
 mod repeats;
 mod replay;
+mod resolve;
 pub(crate) mod seen;
 mod spec;
 pub(crate) mod standing;
 mod table;
+mod turns;
 
 pub use input::Progress;
 pub use order::natural;

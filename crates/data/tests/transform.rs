@@ -262,3 +262,50 @@ async fn formats_hold_the_same_documents() {
         assert_eq!(&unpacked, expected);
     }
 }
+
+/// Objects of several blocks, read by every way there is: where a line stands is counted through the whole object.
+#[tokio::test]
+async fn places_are_counted_through_large_objects_however_they_are_read() {
+    let row = |hour: u32, minute: u32| format!("{{\"Time\":\"{hour:02}:{minute:02}:00\",\"Temperature\":\"50.{minute} °F\"}}\n");
+    let mut large = String::new();
+    let mut broken = Vec::new();
+    for number in 1..=40_000u32 {
+        if number % 9_000 == 0 {
+            large.push_str("{\"Time\": no time}\n");
+            broken.push(u64::from(number));
+        } else {
+            large.push_str(&row(number / 60 % 24, number % 60));
+        }
+    }
+    let small = "no record\n".to_owned() + &row(12, 0);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, large.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut made = Vec::new();
+    for (store, first) in [
+        (memory(), large.clone().into_bytes()),
+        (common::folder(folder.path().join("plain")), large.clone().into_bytes()),
+        (common::folder(folder.path().join("packed")), packed),
+    ] {
+        put(&store, "raw/1.jsonl", first).await;
+        put(&store, "raw/2.jsonl", small.clone()).await;
+        let mut spec = one_station();
+        spec.duplicates = meteoctl_data::transform::Duplicates::Keep;
+        let manifest = run(&store, &spec).await;
+        assert_eq!(manifest.ledger.rejected_rows, 5);
+        let rejects = rejects(&store, &spec).await;
+        let places: Vec<(&str, u64)> =
+            rejects.iter().map(|reject| (reject["file"].as_str().unwrap(), reject["line"].as_u64().unwrap())).collect();
+        let expected: Vec<(&str, u64)> = broken.iter().map(|line| ("raw/1.jsonl", *line)).chain([("raw/2.jsonl", 1)]).collect();
+        assert_eq!(places, expected);
+
+        // A mended line is found by its number, wherever it stands.
+        let mended = text(&store, "out/rejects.jsonl").await.replace("{\\\"Time\\\": no time}", &row(1, 1).trim_end().replace('"', "\\\""));
+        put(&store, "out/rejects.jsonl", mended).await;
+        let manifest = transform::replay(&store, &spec, &|_| ()).await.unwrap();
+        assert_eq!((manifest.ledger.rejected_rows, manifest.documents), (1, 40_001), "{:?}", manifest.ledger);
+        made.push(manifest.digest);
+    }
+    assert_eq!((&made[1], &made[2]), (&made[0], &made[0]));
+}

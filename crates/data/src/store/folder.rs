@@ -113,6 +113,10 @@ impl Store for Folder {
         })
     }
 
+    fn local(&self, key: &str) -> Option<PathBuf> {
+        self.path(key).ok()
+    }
+
     fn put<'a>(&'a self, key: &'a str, bytes: Bytes, metadata: BTreeMap<String, String>) -> BoxFuture<'a, Result<ObjectInfo, StoreError>> {
         Box::pin(async move {
             let mut pending = Pending::start(self.root.clone(), self.path(key)?, metadata).await?;

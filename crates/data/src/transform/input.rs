@@ -11,12 +11,12 @@ use zstd::stream::raw::{DParameter, InBuffer, Operation, OutBuffer};
 use crate::fault::Fault;
 use crate::store::SharedStore;
 
-/// Target size of a block, in bytes.
-const BLOCK: usize = 512 << 10;
+/// Target size of a block, in bytes: small enough to be parsed before it leaves the processor's cache.
+pub(super) const BLOCK: usize = 512 << 10;
 /// Blocks an object may be read ahead.
 const AHEAD: usize = 4;
 /// A line longer than this is no record of ours, in bytes.
-const LINE_LIMIT: usize = 256 << 20;
+pub(super) const LINE_LIMIT: usize = 256 << 20;
 /// Compressed bytes that are unpacked at once: with deflate's limit of about 1:1032 at most 17 MB of text.
 const GZIP_STEP: usize = 16 << 10;
 /// The same for Zstandard, whose blocks of repeated bytes unpack to 128 kB from four bytes: at most 32 MB of text.
@@ -147,8 +147,7 @@ impl Cutter<'_> {
         if self.pending.len() - self.begin <= LINE_LIMIT {
             return Ok(());
         }
-        Err(Fault::new(format!("read {}: the line at byte {} is longer than {} MB", self.key, self.passed, LINE_LIMIT >> 20))
-            .hint("raw objects hold one record a line; split the record or remove the object"))
+        Err(endless(self.key, self.passed))
     }
 
     /// Everything that is pending, as a block.
@@ -158,6 +157,17 @@ impl Cutter<'_> {
         self.passed += block.text().len() as u64;
         block
     }
+}
+
+/// The fault of a line that is no record.
+pub(super) fn endless(key: &str, at: u64) -> Fault {
+    Fault::new(format!("read {key}: the line at byte {at} is longer than {} MB", LINE_LIMIT >> 20))
+        .hint("raw objects hold one record a line; split the record or remove the object")
+}
+
+/// Whether an object that begins so is text as it is.
+pub(super) fn is_plain(start: &[u8]) -> bool {
+    matches!(Unpack::told_by("", start), Ok(Unpack::Plain))
 }
 
 /// How an object's bytes become text: told by its first bytes, not by its name.
@@ -245,4 +255,35 @@ impl Zstd {
 
 fn unpack_fault(key: &str, error: std::io::Error) -> Fault {
     Fault::new(format!("unpack {key}")).because(error).hint("the object is damaged or was cut off: have it delivered again")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn chunks_become_blocks_of_whole_lines(text in "[a-c\n]{0,300}", sizes in prop::collection::vec(1usize..90, 1..9)) {
+            let mut cutter = Cutter { key: "k", pending: Vec::new(), begin: 0, passed: 0, stored: 0 };
+            let mut blocks = Vec::new();
+            let mut rest = text.as_bytes();
+            for size in sizes.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (chunk, behind) = rest.split_at((*size).min(rest.len()));
+                rest = behind;
+                blocks.extend(cutter.take(Bytes::copy_from_slice(chunk)).unwrap());
+            }
+            for block in &blocks {
+                prop_assert_eq!(block.text().last(), Some(&b'\n'));
+            }
+            blocks.push(cutter.give());
+            prop_assert_eq!(blocks.iter().map(|block| block.stored).sum::<u64>(), text.len() as u64);
+            prop_assert_eq!(cutter.passed, text.len() as u64);
+            prop_assert_eq!(blocks.iter().flat_map(|block| block.text().to_vec()).collect::<Vec<u8>>(), text.as_bytes());
+        }
+    }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use twox_hash::{XxHash3_64, XxHash3_128};
 
 use super::body::{Body, Form};
-use super::pass::Written;
+use super::resolve::Written;
 use super::spec::TransformSpec;
 use super::standing::{INPUTS_KEY, Listing};
 use crate::document::StationDays;

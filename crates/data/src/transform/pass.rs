@@ -1,32 +1,26 @@
-//! One pass over everything: parse in parallel, resolve in order, write in parallel, append in order.
+//! One pass over everything: jobs that run side by side make blocks of documents, which are appended in order.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-use twox_hash::XxHash3_64;
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::body::Form;
-use super::input::{self, Progress, RawBlock};
+use super::input::{self, Progress};
+use super::local::{self, Pieces};
 use super::output::{Made, Sink};
-use super::pad::{Leaf, Pad};
-use super::repeats::{Fate, Repeats, Watch};
+use super::pad::Pad;
+use super::repeats::{Repeats, Watch};
+use super::resolve::{Job, Order, Raw, Undone, Written};
 use super::seen::Seen;
-use super::spec::{Duplicates, Fill, Plan, TransformSpec};
+use super::spec::{Duplicates, Plan, TransformSpec};
 use super::standing::Listing;
-use super::table::Rows;
-use crate::clock::Clock;
-use crate::decimal::{Decimal, Linear};
-use crate::document::SetDigest;
+use super::turns::Turns;
 use crate::fault::Fault;
-use crate::read::{Block, Corrections};
-use crate::reading::{Field, NULL, Reading, Stamps, When};
-use crate::station::Station;
+use crate::read::Corrections;
 use crate::store::SharedStore;
 
 /// Objects that are read ahead at the same time.
 const OBJECTS_IN_FLIGHT: usize = 4;
-const DAY: i64 = 86_400;
 
 /// Everything a pass works with.
 pub(super) struct Work<'a> {
@@ -39,31 +33,6 @@ pub(super) struct Work<'a> {
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
 
-/// What a source remembers from row to row.
-struct Memory {
-    clock: Option<Clock>,
-    counter: Option<Decimal>,
-}
-
-/// Readings that know their instants, ready to be written.
-struct Resolved {
-    stations: Vec<(Arc<Station>, u32)>,
-    readings: Vec<Reading>,
-    /// One per reading; empty where all are [`Fate::Only`].
-    fates: Vec<Fate>,
-}
-
-/// The text of a block of documents and what was counted while writing it.
-pub(super) struct Written {
-    pub text: Leaf,
-    /// The same documents as rows, for a table; the text is then left out.
-    pub rows: Rows,
-    pub documents: u64,
-    pub digests: Vec<(Arc<Station>, i64, SetDigest)>,
-    /// Station, instant, content and fate of readings whose instant repeats.
-    contents: Vec<(u32, i64, u64, Fate)>,
-}
-
 impl Work<'_> {
     /// Runs one pass, or two where instants repeat.
     pub async fn run(&self) -> Result<Made, Fault> {
@@ -71,53 +40,62 @@ impl Work<'_> {
             Duplicates::Keep => Watch::Keep,
             Duplicates::Last => Watch::Look(Seen::default(), Repeats::default()),
         };
-        let mut pass = Pass::new(self, first).await?;
+        let mut pass = Pass::new(self, first, HashMap::new()).await?;
         pass.all().await?;
-        if let Watch::Look(_, repeats) = &mut pass.watch
-            && !repeats.is_empty()
-        {
-            let repeats = std::mem::take(repeats);
+        let (repeats, stations) = pass.turns.between(|order| (order.watch.found(), std::mem::take(&mut order.stations)));
+        if let Some(repeats) = repeats {
             pass.sink.abort().await?;
-            pass = Pass { stations: std::mem::take(&mut pass.stations), ..Pass::new(self, Watch::Act(repeats)).await? };
+            pass = Pass::new(self, Watch::Act(repeats), stations).await?;
             pass.all().await?;
         }
         pass.sink.finish(self.spec.allow_empty).await
     }
+
+    async fn open(&self, key: &str) -> Result<Pile, Fault> {
+        let local = self.store.local(key).filter(|_| !self.corrections.contains_key(key));
+        if let Some(path) = local {
+            let owned = key.to_owned();
+            let opened = spawn_blocking(move || local::open(&path, &owned, input::BLOCK)).await;
+            // Whatever is wrong with the file, the store has the better words for it.
+            if let Ok(Ok(Some(pieces))) = opened {
+                return Ok(Pile::Local(pieces));
+            }
+        }
+        Ok(Pile::Streamed(input::open(self.store, key)))
+    }
 }
 
-/// A block being read.
-struct Parsing {
+/// A job under way.
+struct UnderWay {
     source: usize,
     key: String,
     stored: u64,
-    /// Whether an object begins with it.
-    first: bool,
-    block: JoinHandle<Block>,
+    job: JoinHandle<Result<Written, Undone>>,
+}
+
+/// The raw text of an object, piece by piece.
+enum Pile {
+    Streamed(tokio::sync::mpsc::Receiver<Result<input::RawBlock, Fault>>),
+    Local(Pieces),
 }
 
 struct Pass<'a> {
     work: &'a Work<'a>,
-    watch: Watch,
     sink: Sink,
-    stations: HashMap<String, u32>,
-    parsing: VecDeque<Parsing>,
-    writing: VecDeque<(u64, JoinHandle<Written>)>,
+    turns: Turns<Order>,
+    jobs: VecDeque<UnderWay>,
     pad: Pad,
-    memories: Vec<Memory>,
     bytes_done: u64,
-    /// Lines of the object under way that were resolved.
-    lines: u64,
     depth: usize,
 }
 
 impl<'a> Pass<'a> {
-    async fn new(work: &'a Work<'a>, watch: Watch) -> Result<Pass<'a>, Fault> {
+    async fn new(work: &'a Work<'a>, watch: Watch, stations: HashMap<String, u32>) -> Result<Pass<'a>, Fault> {
         let sink = Sink::open(work.store, work.spec, work.inputs_digest).await?;
-        let memories =
-            work.plan.iter().map(|plan| Memory { clock: plan.zone.map(|zone| Clock::new(zone, plan.start)), counter: None }).collect();
-        let depth = std::thread::available_parallelism().map_or(2, usize::from);
-        let (parsing, writing, pad) = (VecDeque::new(), VecDeque::new(), Pad::default());
-        Ok(Pass { work, watch, sink, stations: HashMap::new(), parsing, writing, pad, memories, bytes_done: 0, lines: 0, depth })
+        let turns = Turns::new(Order::new(work.plan, watch, work.spec.missing, stations));
+        // One more than there are processors: while one waits for its turn, another works.
+        let depth = std::thread::available_parallelism().map_or(2, usize::from) + 1;
+        Ok(Pass { work, sink, turns, jobs: VecDeque::new(), pad: Pad::default(), bytes_done: 0, depth })
     }
 
     async fn all(&mut self) -> Result<(), Fault> {
@@ -135,125 +113,60 @@ impl<'a> Pass<'a> {
             while ahead.len() < OBJECTS_IN_FLIGHT
                 && let Some((_, next)) = to_open.next()
             {
-                ahead.push_back(input::open(work.store, &next.key));
+                ahead.push_back(work.open(&next.key).await?);
             }
-            let Some(mut blocks) = ahead.pop_front() else { break };
-            let corrections = self.work.corrections.get(&object.key);
-            // Corrections go by number, so lines must be counted before they are read; else they are numbered afterwards.
+            let Some(mut pile) = ahead.pop_front() else { break };
+            let corrections = work.corrections.get(&object.key);
+            // Corrections go by number, so lines must be counted before they are read.
             let mut number = corrections.map(|_| 1);
             let mut first = true;
-            while let Some(block) = blocks.recv().await {
-                let block = block?;
-                let lines = number.map(|_| memchr::memchr_iter(b'\n', block.text()).count() as u64);
-                self.parse(source, &object.key, block, first, number.unwrap_or(1)).await?;
-                number = number.zip(lines).map(|(number, lines)| number + lines);
+            while let Some(raw) = pile.next().await? {
+                let lines = raw.lines_if(number.is_some());
+                self.start(source, &object.key, raw, first, number).await?;
+                number = number.map(|number| number + lines);
                 first = false;
             }
         }
-        while !self.parsing.is_empty() {
-            self.resolve_next().await?;
-        }
-        while !self.writing.is_empty() {
+        while !self.jobs.is_empty() {
             self.append_next().await?;
         }
         Ok(())
     }
 
-    async fn parse(&mut self, source: usize, key: &str, raw: RawBlock, first: bool, number: u64) -> Result<(), Fault> {
+    async fn start(&mut self, source: usize, key: &str, raw: Raw, first: bool, number: Option<u64>) -> Result<(), Fault> {
         let Some(plan) = self.work.plan.get(source) else { return Ok(()) };
-        let contract = Arc::clone(&plan.contract);
-        let corrections = self.work.corrections.get(key).cloned();
-        let stored = raw.stored;
-        let block = tokio::task::spawn_blocking(move || Block::read(&contract, corrections.as_deref(), raw.text(), number));
-        self.parsing.push_back(Parsing { source, key: key.to_owned(), stored, first, block });
-        if self.parsing.len() >= self.depth { self.resolve_next().await } else { Ok(()) }
-    }
-
-    async fn resolve_next(&mut self) -> Result<(), Fault> {
-        let Some(Parsing { source, key, stored, first, block }) = self.parsing.pop_front() else { return Ok(()) };
-        let mut block = block.await.map_err(|error| Fault::new(format!("read {key}")).because(error))?;
-        self.number(&key, first, &mut block);
-        let readings = std::mem::take(&mut block.readings);
-        let resolved = self.resolve(source, &block.stations, readings)?;
-        self.sink.note(&key, block).await?;
-        if self.spoiled() {
-            // This pass only finds the remaining repeats; the next one writes.
-            self.bytes_done += stored;
-            return Ok(());
-        }
-        let form = self.sink.form();
-        let page = self.pad.leaf();
-        self.writing.push_back((stored, tokio::task::spawn_blocking(move || resolved.write(form, page))));
-        if self.writing.len() >= self.depth { self.append_next().await } else { Ok(()) }
-    }
-
-    /// Numbers the lines of rejects through the whole object, where the block could only count from its own beginning.
-    fn number(&mut self, key: &str, first: bool, block: &mut Block) {
-        let before = if first { 0 } else { self.lines };
-        self.lines = before + block.lines;
-        if !self.work.corrections.contains_key(key) {
-            block.rejects.iter_mut().for_each(|reject| reject.line += before);
-        }
-    }
-
-    fn spoiled(&self) -> bool {
-        matches!(&self.watch, Watch::Look(_, repeats) if !repeats.is_empty())
-    }
-
-    /// Gives every reading its instant, its rain since the row before, and its fate.
-    fn resolve(&mut self, source: usize, stations: &[Arc<Station>], mut readings: Vec<Reading>) -> Result<Resolved, Fault> {
-        let missing = self.work.spec.missing;
-        let mut known = Vec::with_capacity(stations.len());
-        for station in stations {
-            let next = u32::try_from(self.stations.len()).unwrap_or(u32::MAX);
-            let number = match self.stations.get(&station.id) {
-                Some(number) => *number,
-                None => *self.stations.entry(station.id.clone()).or_insert(next),
-            };
-            known.push((Arc::clone(station), number));
-        }
-        let mut fates = Vec::new();
-        let Some(memory) = self.memories.get_mut(source) else { return Ok(Resolved { stations: known, readings: Vec::new(), fates }) };
-        for reading in &mut readings {
-            let Some((_, station)) = known.get(reading.station as usize) else { continue };
-            let instant = memory.instant(reading.when).ok_or_else(|| undated(self.work.spec, source))?;
-            reading.when = When::Utc(instant);
-            memory.rain(reading);
-            if missing.precip_mm == Fill::Zero {
-                reading.values.zero_if_null(Field::PrecipMm);
-            }
-            if missing.snow_cm == Fill::Zero {
-                reading.values.zero_if_null(Field::SnowCm);
-            }
-            match &mut self.watch {
-                Watch::Keep => {}
-                Watch::Look(seen, repeats) => {
-                    if !seen.insert(*station, instant) {
-                        repeats.note(*station, instant);
-                    }
-                }
-                Watch::Act(repeats) => fates.push(repeats.fate(*station, instant)),
-            }
-        }
-        Ok(Resolved { stations: known, readings, fates })
+        let stored = raw.stored();
+        let job = Job {
+            raw,
+            source,
+            contract: Arc::clone(&plan.contract),
+            corrections: self.work.corrections.get(key).cloned(),
+            first,
+            number,
+            form: self.sink.form(),
+            pad: self.pad.clone(),
+            turn: self.turns.ticket(),
+        };
+        self.jobs.push_back(UnderWay { source, key: key.to_owned(), stored, job: spawn_blocking(move || job.run()) });
+        if self.jobs.len() >= self.depth { self.append_next().await } else { Ok(()) }
     }
 
     async fn append_next(&mut self) -> Result<(), Fault> {
-        let Some((stored, written)) = self.writing.pop_front() else { return Ok(()) };
-        let written = written.await.map_err(|error| Fault::new("write documents").because(error))?;
+        let Some(UnderWay { source, key, stored, job }) = self.jobs.pop_front() else { return Ok(()) };
+        let lost = || Fault::new(format!("read {key}"));
+        let mut written = match job.await.map_err(|error| lost().because(error))? {
+            Ok(written) => written,
+            Err(Undone::Read(fault)) => return Err(fault),
+            Err(Undone::Undated) => return Err(undated(self.work.spec, source)),
+            Err(Undone::Lost) => return Err(lost()),
+        };
         self.bytes_done += stored;
-        if let Watch::Act(repeats) = &mut self.watch {
-            for (station, instant, content, fate) in &written.contents {
-                match fate {
-                    Fate::Only => {}
-                    Fate::Superseded(left) => repeats.gave_way(*station, *instant, *content, *left),
-                    Fate::Last => {
-                        let (identical, differing) = repeats.took_over(*station, *instant, *content);
-                        self.sink.superseded(identical, differing);
-                    }
-                }
-            }
-        }
+        let (identical, differing) = self.turns.between(|order| match &mut order.watch {
+            Watch::Act(repeats) => written.settle(repeats),
+            Watch::Keep | Watch::Look(..) => (0, 0),
+        });
+        self.sink.superseded(identical, differing);
+        self.sink.note(&key, std::mem::take(&mut written.block)).await?;
         self.sink.append(written).await?;
         (self.work.progress)(Progress {
             bytes_done: self.bytes_done,
@@ -264,21 +177,11 @@ impl<'a> Pass<'a> {
     }
 }
 
-impl Memory {
-    fn instant(&mut self, when: When) -> Option<i64> {
-        match when {
-            When::Utc(instant) => Some(instant),
-            When::Local { day, second } => self.clock.as_mut()?.instant(day, second),
-        }
-    }
-
-    /// Rain since the last known counter; a lower counter was reset and counts itself.
-    fn rain(&mut self, reading: &mut Reading) {
-        let Some(now) = reading.counter else { return };
-        if let Some(before) = self.counter.replace(now) {
-            let fallen = now.minus(before).map(|fallen| if fallen.mantissa < 0 { now } else { fallen });
-            let rounded = fallen.and_then(|fallen| fallen.hundredths(Linear::SAME));
-            reading.values.set(Field::PrecipMm, rounded.unwrap_or(NULL));
+impl Pile {
+    async fn next(&mut self) -> Result<Option<Raw>, Fault> {
+        match self {
+            Pile::Streamed(blocks) => Ok(blocks.recv().await.transpose()?.map(Raw::Here)),
+            Pile::Local(pieces) => Ok(pieces.next().map(Raw::There)),
         }
     }
 }
@@ -291,61 +194,4 @@ fn undated(spec: &TransformSpec, source: usize) -> Fault {
         Some(_) => ("start date", "add startDate: the day of the first row"),
     };
     Fault::new(format!("read source {name}: its rows carry a local time only and the source declares no {lacks}")).hint(hint)
-}
-
-impl Resolved {
-    fn write(self, form: Form, mut leaf: Leaf) -> Written {
-        let page = leaf.page();
-        if form != Form::Table {
-            let head = self.stations.iter().map(|(station, _)| station.head.len()).max().unwrap_or_default();
-            // What the measurements of a full row take; a page that is too small grows.
-            page.room(self.readings.len() * (head + 352));
-        }
-        let mut rows = Rows::default();
-        let mut stamps = Stamps::default();
-        let mut fates = self.fates.iter();
-        let (mut documents, mut digests, mut contents) = (0, Vec::new(), Vec::new());
-        for reading in self.readings {
-            let fate = *fates.next().unwrap_or(&Fate::Only);
-            let (Some((station, number)), When::Utc(instant)) = (self.stations.get(reading.station as usize), reading.when) else {
-                continue;
-            };
-            let begin = page.length();
-            if form == Form::Array {
-                page.push(b",\n");
-            }
-            let first = page.length();
-            reading.write(station, stamps.at(instant), page);
-            if fate != Fate::Only {
-                contents.push((*number, instant, XxHash3_64::oneshot(page.since(first)), fate));
-            }
-            if matches!(fate, Fate::Superseded(_)) {
-                page.truncate(begin);
-                continue;
-            }
-            documents += 1;
-            count(&mut digests, station, instant.div_euclid(DAY), page.since(first));
-            match form {
-                Form::Array => {}
-                Form::Lines => page.push(b"\n"),
-                Form::Table => {
-                    // The text was wanted for its digest alone.
-                    page.truncate(begin);
-                    rows.rows.push((Arc::clone(station), reading));
-                }
-            }
-        }
-        Written { text: leaf, rows, documents, digests, contents }
-    }
-}
-
-fn count(digests: &mut Vec<(Arc<Station>, i64, SetDigest)>, station: &Arc<Station>, day: i64, document: &[u8]) {
-    match digests.last_mut() {
-        Some((last, last_day, digest)) if *last_day == day && Arc::ptr_eq(last, station) => digest.add(document),
-        _ => {
-            let mut digest = SetDigest::default();
-            digest.add(document);
-            digests.push((Arc::clone(station), day, digest));
-        }
-    }
 }

@@ -169,6 +169,16 @@ pub(super) enum Watch {
     Act(Repeats),
 }
 
+impl Watch {
+    /// The repeats that a first pass found, if there are any.
+    pub fn found(&mut self) -> Option<Repeats> {
+        match self {
+            Watch::Look(_, repeats) if !repeats.is_empty() => Some(std::mem::take(repeats)),
+            Watch::Keep | Watch::Look(..) | Watch::Act(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
