@@ -7,7 +7,7 @@
 //! decimal that reads back to the same `f64`; a BSON date as ISO-8601 seconds with `Z`).
 
 use serde::{Deserialize, Serialize};
-use twox_hash::XxHash3_128;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Order-free digest of a set of documents: how many, and the wrapping sum of their XXH3-128 hashes.
 ///
@@ -25,7 +25,7 @@ impl SetDigest {
     /// Adds the canonical text of one document.
     pub fn add(&mut self, canonical_text: &[u8]) {
         self.count += 1;
-        self.sum = self.sum.wrapping_add(XxHash3_128::oneshot(canonical_text));
+        self.sum = self.sum.wrapping_add(xxh3_128(canonical_text));
     }
 
     /// Joins two disjoint sets.

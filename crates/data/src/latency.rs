@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bson::{Bson, Document, doc};
 use serde::Serialize;
-use twox_hash::XxHash3_64;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::digest::TimestampType;
 use crate::mongo::{DatabaseError, Query, Server};
@@ -160,7 +160,7 @@ pub struct Explained {
 impl Explained {
     /// Digest of plan and index, hex: another one means that the server answers differently than before.
     pub fn digest(&self) -> String {
-        format!("{:016x}", XxHash3_64::oneshot(format!("{}|{:?}", self.plan, self.index).as_bytes()))
+        format!("{:016x}", xxh3_64(format!("{}|{:?}", self.plan, self.index).as_bytes()))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bson::{Bson, Document, doc};
-use twox_hash::XxHash3_128;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::encode::{encode, instant};
 use super::lines::Blocks;
@@ -89,7 +89,7 @@ pub(super) async fn remove_surplus(
         while let Some(batch) = scan.next().await {
             for bytes in batch?.slices()? {
                 let id = id_of(bytes?)?;
-                let known = id.as_str().is_some_and(|id| wanted.contains(&XxHash3_128::oneshot(id.as_bytes())));
+                let known = id.as_str().is_some_and(|id| wanted.contains(&xxh3_128(id.as_bytes())));
                 if !known {
                     ids.push(id);
                 }
@@ -117,7 +117,7 @@ async fn ids_in_file(
             if wanted.contains(&place)
                 && let Some(id) = id_of(&encoded.bytes)?.as_str()
             {
-                ids.insert(XxHash3_128::oneshot(id.as_bytes()));
+                ids.insert(xxh3_128(id.as_bytes()));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twox_hash::XxHash3_128;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Version of the tests: part of the spec's digest, so that changed tests make reports stale.
 const VERSION: u32 = 2;
@@ -62,7 +62,7 @@ impl QualitySpec {
     /// Digest of everything that decides the report besides the data.
     pub fn digest(&self) -> String {
         let text = serde_json::to_string(self).unwrap_or_default();
-        format!("{:032x}", XxHash3_128::oneshot(format!("quality {VERSION}\n{text}").as_bytes()))
+        format!("{:032x}", xxh3_128(format!("quality {VERSION}\n{text}").as_bytes()))
     }
 
     /// Key of the page.

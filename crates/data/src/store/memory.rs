@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use chrono::Utc;
 use futures_util::stream;
-use twox_hash::XxHash3_128;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{BoxFuture, ByteStream, ObjectInfo, Store, StoreError, Upload};
 
@@ -29,7 +29,7 @@ fn insert(objects: &Objects, key: &str, bytes: Bytes, metadata: BTreeMap<String,
     let info = ObjectInfo {
         key: key.to_owned(),
         size: bytes.len() as u64,
-        etag: format!("{:032x}", XxHash3_128::oneshot(&bytes)),
+        etag: format!("{:032x}", xxh3_128(&bytes)),
         modified: Utc::now(),
         metadata,
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use twox_hash::{XxHash3_64, XxHash3_128};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::body::{Body, Form};
 use super::resolve::Written;
@@ -54,7 +54,7 @@ pub(super) struct Sink {
     body: Body,
     dataset: Box<dyn Upload>,
     rejects: Box<dyn Upload>,
-    hash: XxHash3_128,
+    hash: Xxh3,
     made: Made,
 }
 
@@ -68,7 +68,7 @@ impl Sink {
             body: Body::open(&spec.output)?,
             dataset,
             rejects,
-            hash: XxHash3_128::new(),
+            hash: Xxh3::new(),
             made: Made {
                 bytes: 0,
                 digest: String::new(),
@@ -112,7 +112,7 @@ impl Sink {
         let mut text = Vec::new();
         for mut reject in block.rejects {
             reject.file = key.to_owned();
-            reject.check = format!("{:016x}", XxHash3_64::oneshot(reject.raw.as_bytes()));
+            reject.check = format!("{:016x}", xxh3_64(reject.raw.as_bytes()));
             serde_json::to_writer(&mut text, &reject).map_err(|error| Fault::new("write rejects").because(error))?;
             text.push(b'\n');
         }
@@ -141,7 +141,7 @@ impl Sink {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.hash.write(&bytes);
+        self.hash.update(&bytes);
         self.made.bytes += bytes.len() as u64;
         Ok(self.dataset.write(bytes).await?)
     }
@@ -171,7 +171,7 @@ impl Sink {
         for bytes in self.body.finish().await? {
             self.store(bytes).await?;
         }
-        self.made.digest = format!("xxh3-128:{:032x}", self.hash.finish_128());
+        self.made.digest = format!("xxh3-128:{:032x}", self.hash.digest128());
         // The manifest, which comes later, is what makes the two count.
         let (_, dataset) = tokio::try_join!(self.rejects.finish(), self.dataset.finish())?;
         self.made.etag = dataset.etag;

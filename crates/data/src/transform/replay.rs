@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use twox_hash::XxHash3_64;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::input::Progress;
 use super::spec::TransformSpec;
@@ -28,7 +28,7 @@ const REJECTS_LIMIT: usize = 512 << 20;
 pub async fn replay(store: &SharedStore, spec: &TransformSpec, progress: &(dyn Fn(Progress) + Sync)) -> Result<DatasetManifest, Fault> {
     let rejects = read(store.as_ref(), &spec.rejects_key(), REJECTS_LIMIT).await?;
     let edited: Vec<Reject> =
-        rejects.into_iter().filter(|reject| reject.check != format!("{:016x}", XxHash3_64::oneshot(reject.raw.as_bytes()))).collect();
+        rejects.into_iter().filter(|reject| reject.check != format!("{:016x}", xxh3_64(reject.raw.as_bytes()))).collect();
     if !edited.is_empty() {
         let mut all = read(store.as_ref(), &spec.corrections_key(), CORRECTIONS_LIMIT).await?;
         // A later correction of the same place comes later and wins.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use twox_hash::XxHash3_64;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::body::Form;
 use super::input::RawBlock;
@@ -239,7 +239,7 @@ impl Resolved {
             let first = page.length();
             reading.write(station, stamps.at(instant), page);
             if fate != Fate::Only {
-                contents.push((*number, instant, XxHash3_64::oneshot(page.since(first)), fate));
+                contents.push((*number, instant, xxh3_64(page.since(first)), fate));
             }
             if matches!(fate, Fate::Superseded(_)) {
                 page.truncate(begin);
