@@ -72,6 +72,15 @@ impl Server {
         self.repeatable(database, &command, &format!("build the indexes of {database}.{collection}")).await.map(drop)
     }
 
+    /// Drops an index by its name; one that is not there is fine.
+    pub async fn drop_index(&self, database: &str, collection: &str, name: &str) -> Result<(), DatabaseError> {
+        let command = doc! {"dropIndexes": collection, "index": name, "writeConcern": {"w": "majority"}};
+        match self.repeatable(database, &command, &format!("drop the index {name} of {database}.{collection}")).await {
+            Err(error) if is_missing(&error) || code(&error) == Some(27) => Ok(()),
+            outcome => outcome.map(drop),
+        }
+    }
+
     /// Makes a collection or view with these options; one that exists is left as it is.
     pub async fn create(&self, database: &str, name: &str, options: &Document) -> Result<(), DatabaseError> {
         let mut command = doc! {"create": name};

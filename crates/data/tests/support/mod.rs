@@ -35,16 +35,17 @@ pub struct Mongod {
 impl Mongod {
     /// Starts a small server with further arguments and waits until its port answers.
     pub fn start(arguments: &[&str]) -> Mongod {
-        Mongod::start_sized("0.5", arguments)
+        Mongod::start_sized(Some("0.5"), arguments)
     }
 
     /// As [`start`](Mongod::start), with a cache of so many GB.
-    pub fn start_sized(cache: &str, arguments: &[&str]) -> Mongod {
+    pub fn start_sized(cache: Option<&str>, arguments: &[&str]) -> Mongod {
         for attempt in 0..5 {
             let folder = tempfile::tempdir().unwrap();
             let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let child = Command::new(mongod_binary())
-                .args(["--bind_ip", "127.0.0.1", "--port", &port.to_string(), "--nounixsocket", "--wiredTigerCacheSizeGB", cache])
+                .args(["--bind_ip", "127.0.0.1", "--port", &port.to_string(), "--nounixsocket"])
+                .args(cache.iter().flat_map(|cache| ["--wiredTigerCacheSizeGB", cache]))
                 .arg("--dbpath")
                 .arg(folder.path())
                 .arg("--logpath")
