@@ -244,9 +244,6 @@ pub async fn run(
         removed += stale::remove_foreign(server, spec).await?;
     }
     removed += stale::remove_days(server, spec, &state.extra).await?;
-    if state.documents == 0 {
-        look::set_indexes_aside(server, spec).await?;
-    }
     let loaded = load::load(server, spec, store, manifest, state, progress).await?;
     progress(Progress::Indexing);
     look::ensure_indexes(server, spec).await?;

@@ -79,8 +79,7 @@ pub(super) async fn load(
     }
     // Neighbouring keys written over several connections conflict in a unique index: with one in place a single connection writes as
     // much as two, and three times as much as three.
-    let indexed = !look::in_place(server, spec).await?.is_empty();
-    let workers = if indexed { 1 } else { spec.connections.clamp(1, 16) };
+    let workers = if look::indexes_stay(server, spec, state.documents == 0).await? { 1 } else { spec.connections.clamp(1, 16) };
     let (sender, receiver) = mpsc::channel(workers);
     let job = Arc::new(Job {
         server: server.clone(),

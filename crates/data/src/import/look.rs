@@ -119,20 +119,21 @@ pub async fn missing_indexes(server: &Server, spec: &ImportSpec) -> Result<Vec<S
     Ok(missing.iter().map(IndexSpec::name).collect())
 }
 
-/// Drops the wished indexes of an empty collection: it takes its documents many times as fast without them, and they are built after.
-pub(super) async fn set_indexes_aside(server: &Server, spec: &ImportSpec) -> Result<(), DatabaseError> {
-    for index in in_place(server, spec).await? {
-        server.drop_index(&spec.database, &spec.collection, &index).await?;
-    }
-    Ok(())
-}
-
-/// Names of the wished indexes that are there, as the server calls them.
-pub(super) async fn in_place(server: &Server, spec: &ImportSpec) -> Result<Vec<String>, DatabaseError> {
+/// Whether documents are loaded beside wished indexes. An empty collection takes its documents many times as fast without: there they
+/// are dropped, and built after the load.
+pub(super) async fn indexes_stay(server: &Server, spec: &ImportSpec, empty: bool) -> Result<bool, DatabaseError> {
     let wished = spec.wished_indexes();
     let found = server.indexes(&spec.database, &spec.collection).await?;
     let there = found.iter().filter(|document| wished.iter().any(|index| same_keys(index, document)));
-    Ok(there.filter_map(|document| document.get_str("name").ok().map(str::to_owned)).collect())
+    // As the server calls them.
+    let names: Vec<&str> = there.filter_map(|document| document.get_str("name").ok()).collect();
+    if !empty {
+        return Ok(!names.is_empty());
+    }
+    for name in names {
+        server.drop_index(&spec.database, &spec.collection, name).await?;
+    }
+    Ok(false)
 }
 
 /// Builds what is missing. Called after the load, when an empty collection takes its documents fastest.

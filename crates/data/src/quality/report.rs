@@ -15,7 +15,7 @@ use super::table::{self, Threshold};
 use super::thresholds::{FLAGS, Test, Variable};
 use crate::decimal::round_half_even;
 use crate::manifest::{DatasetManifest, Ledger};
-use crate::reading::timestamp;
+use crate::timestamp::timestamp;
 
 /// Layout version of the report.
 const VERSION: u32 = 2;

@@ -13,8 +13,8 @@ use super::spec::QualitySpec;
 use super::station::Station;
 use super::thresholds::{Flag, Test, Variable};
 use crate::fault::Fault;
-use crate::reading::timestamp;
 use crate::store::{SharedStore, Upload};
+use crate::timestamp::timestamp;
 use crate::transform::input;
 use crate::transform::seen::Seen;
 
@@ -56,7 +56,7 @@ pub(super) async fn scan(
     let mut blocks = input::open(store, &spec.dataset);
     let mut lines = 0;
     while let Some(block) = blocks.recv().await {
-        for line in block?.text().split(|byte| *byte == b'\n') {
+        for line in block?.text.split(|byte| *byte == b'\n') {
             scan.line(line);
             lines += 1;
         }

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
@@ -38,17 +37,9 @@ pub struct Progress {
 /// A piece of a raw object: whole lines.
 #[derive(Debug)]
 pub(crate) struct RawBlock {
-    bytes: Vec<u8>,
-    /// Where the text begins: what stands before belongs to the block before.
-    begin: usize,
+    pub text: Vec<u8>,
     /// Bytes read from the store for it.
     pub stored: u64,
-}
-
-impl RawBlock {
-    pub fn text(&self) -> &[u8] {
-        self.bytes.get(self.begin..).unwrap_or_default()
-    }
 }
 
 /// Starts reading an object; its blocks arrive in order, at most [`AHEAD`] of them waiting.
@@ -67,20 +58,11 @@ pub(crate) fn open(store: &SharedStore, key: &str) -> mpsc::Receiver<Result<RawB
 async fn read(store: &SharedStore, key: &str, sender: &mpsc::Sender<Result<RawBlock, Fault>>) -> Result<(), Fault> {
     let mut stream = store.get(key, 0).await?;
     let mut unpack = Unpack::Unknown;
-    let mut cutter = Cutter { key, pending: Vec::new(), begin: 0, passed: 0, stored: 0 };
+    let mut cutter = Cutter { key, least: BLOCK, pending: Vec::new(), passed: 0, stored: 0 };
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;
-        let step = unpack.step(key, &chunk)?;
-        if matches!(unpack, Unpack::Plain) && chunk.len() >= BLOCK / 2 {
-            if let Some(block) = cutter.take(chunk)?
-                && sender.send(Ok(block)).await.is_err()
-            {
-                return Ok(());
-            }
-            continue;
-        }
         cutter.stored += chunk.len() as u64;
-        for piece in chunk.chunks(step) {
+        for piece in chunk.chunks(unpack.step(key, &chunk)?) {
             unpack.push(key, piece, &mut cutter.pending)?;
             while let Some(block) = cutter.cut()? {
                 if sender.send(Ok(block)).await.is_err() {
@@ -97,65 +79,36 @@ async fn read(store: &SharedStore, key: &str, sender: &mpsc::Sender<Result<RawBl
 /// Cuts what arrives into blocks of whole lines.
 struct Cutter<'a> {
     key: &'a str,
+    /// Bytes that make a block.
+    least: usize,
     pending: Vec<u8>,
-    /// Where in `pending` the first line begins that was not given away yet.
-    begin: usize,
     /// Bytes of text given away.
     passed: u64,
     stored: u64,
 }
 
 impl Cutter<'_> {
-    /// Takes a chunk that is large enough to be a block itself. Its bytes stay where they are: only what completes the last line of
-    /// the chunk before is copied behind that chunk, which then is a block.
-    fn take(&mut self, chunk: Bytes) -> Result<Option<RawBlock>, Fault> {
-        let Some(end) = memchr::memchr(b'\n', &chunk) else {
-            self.stored += chunk.len() as u64;
-            self.pending.extend_from_slice(&chunk);
-            return self.no_line_end().map(|()| None);
-        };
-        let (head, begin) = (chunk.get(..=end).unwrap_or_default(), end + 1);
-        let before = self.pending.len() > self.begin;
-        if before {
-            self.pending.extend_from_slice(head);
-        }
-        let block = before.then(|| self.give());
-        self.stored += chunk.len() as u64;
-        self.begin = if before { begin } else { 0 };
-        self.pending = chunk.into();
-        Ok(block)
-    }
-
     /// A block up to the last line end, once enough is there.
     fn cut(&mut self) -> Result<Option<RawBlock>, Fault> {
-        if self.pending.len() < BLOCK {
+        if self.pending.len() < self.least {
             return Ok(None);
         }
-        let Some(end) = memchr::memrchr(b'\n', self.pending.get(self.begin..).unwrap_or_default()) else {
-            return self.no_line_end().map(|()| None);
+        let Some(end) = memchr::memrchr(b'\n', &self.pending) else {
+            return if self.pending.len() > LINE_LIMIT { Err(endless(self.key, self.passed)) } else { Ok(None) };
         };
-        let end = self.begin + end + 1;
-        let mut rest = Vec::with_capacity(BLOCK + BLOCK / 4);
-        rest.extend_from_slice(self.pending.get(end..).unwrap_or_default());
-        self.pending.truncate(end);
+        let mut rest = Vec::with_capacity(self.least + self.least / 4);
+        rest.extend_from_slice(self.pending.get(end + 1..).unwrap_or_default());
+        self.pending.truncate(end + 1);
         let block = self.give();
         self.pending = rest;
         Ok(Some(block))
     }
 
-    fn no_line_end(&self) -> Result<(), Fault> {
-        if self.pending.len() - self.begin <= LINE_LIMIT {
-            return Ok(());
-        }
-        Err(endless(self.key, self.passed))
-    }
-
     /// Everything that is pending, as a block.
     fn give(&mut self) -> RawBlock {
-        let (bytes, begin) = (std::mem::take(&mut self.pending), std::mem::take(&mut self.begin));
-        let block = RawBlock { bytes, begin, stored: std::mem::take(&mut self.stored) };
-        self.passed += block.text().len() as u64;
-        block
+        let text = std::mem::take(&mut self.pending);
+        self.passed += text.len() as u64;
+        RawBlock { text, stored: std::mem::take(&mut self.stored) }
     }
 }
 
@@ -265,25 +218,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn chunks_become_blocks_of_whole_lines(text in "[a-c\n]{0,300}", sizes in prop::collection::vec(1usize..90, 1..9)) {
-            let mut cutter = Cutter { key: "k", pending: Vec::new(), begin: 0, passed: 0, stored: 0 };
+        fn pieces_become_blocks_of_whole_lines(text in "[a-c\n]{0,300}", sizes in prop::collection::vec(1usize..90, 1..9), least in 1usize..60) {
+            let mut cutter = Cutter { key: "k", least, pending: Vec::new(), passed: 0, stored: 0 };
             let mut blocks = Vec::new();
             let mut rest = text.as_bytes();
             for size in sizes.iter().cycle() {
                 if rest.is_empty() {
                     break;
                 }
-                let (chunk, behind) = rest.split_at((*size).min(rest.len()));
+                let (piece, behind) = rest.split_at((*size).min(rest.len()));
                 rest = behind;
-                blocks.extend(cutter.take(Bytes::copy_from_slice(chunk)).unwrap());
+                cutter.pending.extend_from_slice(piece);
+                blocks.extend(cutter.cut().unwrap());
             }
             for block in &blocks {
-                prop_assert_eq!(block.text().last(), Some(&b'\n'));
+                prop_assert_eq!(block.text.last(), Some(&b'\n'));
             }
             blocks.push(cutter.give());
-            prop_assert_eq!(blocks.iter().map(|block| block.stored).sum::<u64>(), text.len() as u64);
             prop_assert_eq!(cutter.passed, text.len() as u64);
-            prop_assert_eq!(blocks.iter().flat_map(|block| block.text().to_vec()).collect::<Vec<u8>>(), text.as_bytes());
+            prop_assert_eq!(blocks.into_iter().flat_map(|block| block.text).collect::<Vec<u8>>(), text.as_bytes());
         }
     }
 }

@@ -11,8 +11,9 @@ use super::input::LINE_LIMIT;
 use super::pad::Leaf;
 use crate::fault::Fault;
 
-/// Bytes that are read at once to find the end of a piece's last line; doubled until it is found.
+/// Bytes that are read at once to find the end of a piece's last line; doubled up to [`STRIDE`] until it is found.
 const BEYOND: usize = 4 << 10;
+const STRIDE: usize = 4 << 20;
 
 /// The pieces of a file that is not packed.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl Piece {
                 Some(end) => return Ok(begin..known + end + 1),
                 None if more < step => return Ok(begin..known + more),
                 None if known - begin > LINE_LIMIT => return Err(super::input::endless(&self.key, before + begin as u64)),
-                None => (at, step) = (at + more as u64, step * 2),
+                None => (at, step) = (at + more as u64, (step * 2).min(STRIDE)),
             }
         }
     }

@@ -13,8 +13,8 @@ use crate::document::StationDays;
 use crate::fault::Fault;
 use crate::manifest::{self, DatasetManifest, Ledger};
 use crate::read::Block;
-use crate::reading::timestamp;
 use crate::store::{SharedStore, Upload};
+use crate::timestamp::timestamp;
 
 type Counts = BTreeMap<String, u64>;
 

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::reading::Page;
+use crate::page::Page;
 
 /// Pages that lie ready at most; more were never under way at once.
 const READY: usize = 16;
+/// A page larger than this is not kept, in bytes: a very long line must not fill the memory with large pages.
+const LARGEST: usize = 4 << 20;
 
 /// Pages that lie ready.
 #[derive(Debug, Default, Clone)]
@@ -52,7 +54,7 @@ impl Drop for Leaf {
         let mut page = std::mem::replace(&mut self.page, Page::with_capacity(0));
         page.clear();
         let mut ready = self.pad.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.len() < READY {
+        if ready.len() < READY && page.capacity() <= LARGEST {
             ready.push(page);
         }
     }
@@ -73,6 +75,10 @@ mod tests {
         assert_eq!((&reader[..], pad.0.lock().unwrap().len()), (&b"ext"[..], 0));
         drop(reader);
         assert_eq!(pad.0.lock().unwrap().len(), 1);
-        assert_eq!(pad.leaf().as_ref(), b"");
+        let mut leaf = pad.leaf();
+        assert_eq!(leaf.as_ref(), b"");
+        leaf.page().room(LARGEST);
+        drop(leaf);
+        assert_eq!(pad.0.lock().unwrap().len(), 0, "a large one is given back");
     }
 }

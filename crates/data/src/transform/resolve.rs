@@ -18,8 +18,9 @@ use crate::decimal::{Decimal, Linear};
 use crate::document::SetDigest;
 use crate::fault::Fault;
 use crate::read::{Block, Contract, Corrections};
-use crate::reading::{Field, NULL, Reading, Stamps, When};
+use crate::reading::{Field, NULL, Reading, When};
 use crate::station::Station;
+use crate::timestamp::Stamps;
 
 const DAY: i64 = 86_400;
 
@@ -42,7 +43,7 @@ impl Raw {
     /// Its lines, counted only where that is wanted and the text is here.
     pub fn lines_if(&self, wanted: bool) -> u64 {
         match self {
-            Raw::Here(block) if wanted => memchr::memchr_iter(b'\n', block.text()).count() as u64,
+            Raw::Here(block) if wanted => memchr::memchr_iter(b'\n', &block.text).count() as u64,
             Raw::Here(_) | Raw::There(_) => 0,
         }
     }
@@ -116,7 +117,7 @@ impl Job {
     pub fn run(self) -> Result<Written, Undone> {
         let read = |text: &[u8]| Block::read(&self.contract, self.corrections.as_deref(), text, self.number.unwrap_or(1));
         let mut block = match &self.raw {
-            Raw::Here(raw) => read(raw.text()),
+            Raw::Here(raw) => read(&raw.text),
             Raw::There(piece) => {
                 let mut leaf = self.pad.leaf();
                 let lines = piece.read(&mut leaf).map_err(Undone::Read)?;

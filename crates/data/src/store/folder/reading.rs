@@ -13,9 +13,6 @@ use super::super::{ByteStream, StoreError};
 /// Size of a piece, in bytes: small enough to be parsed before it leaves the processor's cache.
 const PIECE: usize = 512 << 10;
 
-/// Room left behind a piece, in bytes: whoever needs whole lines completes the last one there.
-const SPARE: usize = 4 << 10;
-
 /// The bytes of a file from `offset` on.
 pub(super) async fn open(path: PathBuf, offset: u64) -> Result<ByteStream, StoreError> {
     let doing = format!("read {}", path.display());
@@ -37,7 +34,7 @@ pub(super) async fn open(path: PathBuf, offset: u64) -> Result<ByteStream, Store
 }
 
 fn piece(mut file: File) -> std::io::Result<(File, Bytes)> {
-    let mut bytes = Vec::with_capacity(PIECE + SPARE);
+    let mut bytes = Vec::with_capacity(PIECE);
     file.by_ref().take(PIECE as u64).read_to_end(&mut bytes)?;
     Ok((file, bytes.into()))
 }
