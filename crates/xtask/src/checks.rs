@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::stack::{self, env};
+use crate::stack::{self, browser, env};
 use crate::steps::{Ledger, run};
 use crate::workspace::Workspace;
 
@@ -88,6 +88,10 @@ fn doc(workspace: &Workspace, options: &Options) -> Result<()> {
 /// Builds the tests, then brings the stack up and runs them; servers that were up before stay up.
 fn test(workspace: &Workspace, options: &Options, ledger: &mut Ledger) {
     ledger.take("build", || run("build", cargo(workspace).arg("test").args(packages(options)).arg("--no-run")));
+    let has_page = options.package.is_empty() || options.package.iter().any(|name| name == "meteoctl-data");
+    if has_page && let Err(why) = browser::ensure(workspace) {
+        ledger.leave_out("page", &format!("{why:#}"));
+    }
     let mut started = Vec::new();
     ledger.take("stack up", || {
         started = stack::up(workspace)?;

@@ -3,6 +3,7 @@
 //! Whatever is started is written to `.stack/state.json` at once; only what stands there is ever ended. Every verb may be
 //! repeated: it looks first and does what is missing.
 
+pub mod browser;
 pub mod env;
 mod ports;
 mod server;

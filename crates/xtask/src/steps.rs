@@ -1,10 +1,13 @@
 //! Commands run one after the other, with the time each took.
 
-use std::process::Command;
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::process::tail;
 use crate::say::step;
 
 /// Runs a command with this terminal's input and output.
@@ -18,6 +21,35 @@ pub fn run(about: &str, command: &mut Command) -> Result<()> {
     if !status.success() {
         bail!("{words} failed ({status})");
     }
+    Ok(())
+}
+
+/// Runs a command with its output in `log`, and says every ten seconds that it still runs.
+///
+/// # Errors
+/// When it cannot be started or does not succeed; the message holds the end of the log.
+pub fn run_logged(about: &str, mut command: Command, log: &Path, doing: &str) -> Result<()> {
+    let output = File::options().create(true).append(true).open(log).with_context(|| format!("opening {}", log.display()))?;
+    let errors = output.try_clone().with_context(|| format!("opening {}", log.display()))?;
+    command.stdin(Stdio::null()).stdout(output).stderr(errors);
+    let begin = Instant::now();
+    let mut child = command.spawn().with_context(|| doing.to_owned())?;
+    let mut told = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait().with_context(|| doing.to_owned())? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        let seconds = begin.elapsed().as_secs();
+        if seconds >= told + 10 {
+            told = seconds;
+            step(about, format!("{doing}: {seconds} s"));
+        }
+    };
+    if !status.success() {
+        bail!("{doing} failed ({status}); the end of {}:\n{}", log.display(), tail(log, 15));
+    }
+    step(about, format!("{doing}: done in {:.0} s", begin.elapsed().as_secs_f64()));
     Ok(())
 }
 
@@ -102,5 +134,15 @@ mod tests {
     fn a_command_that_fails_is_named() {
         let error = run("try", Command::new("sh").args(["-c", "exit 3"])).expect_err("fails");
         assert!(error.to_string().starts_with("sh -c exit 3 failed"), "{error}");
+    }
+
+    #[test]
+    fn a_failed_step_shows_the_end_of_its_log() {
+        let folder = tempfile::tempdir().expect("makes a folder");
+        let log = folder.path().join("pip.log");
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo first; echo 'no such package' >&2; exit 3"]);
+        let error = run_logged("python", command, &log, "installing").expect_err("fails");
+        assert!(error.to_string().contains("  | no such package"), "{error}");
     }
 }

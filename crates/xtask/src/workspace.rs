@@ -56,3 +56,14 @@ impl Workspace {
 pub fn make_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).with_context(|| format!("making the folder {}", path.display()))
 }
+
+/// Removes a folder and all in it; one that is not there is no failure.
+///
+/// # Errors
+/// When the file system refuses; the message names the folder.
+pub fn remove_folder(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("removing {}", path.display())),
+        _ => Ok(()),
+    }
+}

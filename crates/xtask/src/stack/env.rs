@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
+use super::browser;
 use super::server::{Server, mongod};
 use super::state::State;
 use crate::workspace::Workspace;
@@ -81,16 +82,17 @@ pub fn variables(ports: Ports, backend: Backend) -> Variables {
 /// What the tests that need the stack look for.
 ///
 /// # Errors
-/// When `mongod` is not there.
+/// When `mongod` is not there, or the Chromium that was named is not.
 pub fn test_variables(workspace: &Workspace, ports: Ports) -> Result<Variables> {
-    let rest = [
+    let mut variables = vec![
         ("METEOCTL_TEST_STACK", "1".to_owned()),
         ("METEOCTL_TEST_LOCALSTACK_URL", Server::LocalStack.url(ports.localstack)),
         ("METEOCTL_TEST_MOTO_URL", Server::Moto.url(ports.moto)),
         ("METEOCTL_TEST_MONGODB_URI", Server::MongoDb.url(ports.mongodb)),
         ("METEOCTL_TEST_MONGOD", mongod(workspace)?.display().to_string()),
     ];
-    Ok(rest.map(|(name, value)| (name.to_owned(), value)).into())
+    variables.extend(browser::find(workspace)?.map(|found| ("METEOCTL_TEST_CHROMIUM", found.display().to_string())));
+    Ok(variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// Keeps the person's own AWS account out of a command: nothing of it is inherited.

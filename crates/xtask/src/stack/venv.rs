@@ -1,15 +1,12 @@
 //! The virtual environment that carries all three servers.
 
-use std::fs::File;
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::tail;
 use crate::say::step;
-use crate::workspace::{Workspace, make_folder};
+use crate::steps::run_logged;
+use crate::workspace::{Workspace, make_folder, remove_folder};
 
 /// Older Pythons cannot install the pinned packages.
 const OLDEST_PYTHON: (u32, u32) = (3, 10);
@@ -36,44 +33,18 @@ pub fn ensure(workspace: &Workspace) -> Result<()> {
         return Ok(());
     }
     let python = find_python()?;
-    remove(&venv)?;
-    remove(&workspace.stack.join("home"))?;
+    remove_folder(&venv)?;
+    remove_folder(&workspace.stack.join("home"))?;
     step("python", format!("{python}: making {} (about 50 s and 660 MB, once)", workspace.show(&venv)));
     make_folder(&workspace.stack.join("logs"))?;
     let log = workspace.log("pip");
     let mut make = Command::new(&python);
     make.args(["-m", "venv"]).arg(&venv);
-    run_logged(make, &log, "making the virtual environment")?;
+    run_logged("python", make, &log, "making the virtual environment")?;
     let mut install = Command::new(venv.join("bin/python"));
     install.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--requirement"]).arg(&requirements);
-    run_logged(install, &log, "installing the packages of localstack/requirements.txt")?;
+    run_logged("python", install, &log, "installing the packages of localstack/requirements.txt")?;
     std::fs::write(&stamp_file, stamp).with_context(|| format!("writing {}", stamp_file.display()))
-}
-
-/// Runs a command with its output in `log`, and says every ten seconds that it still runs.
-fn run_logged(mut command: Command, log: &Path, doing: &str) -> Result<()> {
-    let output = File::options().create(true).append(true).open(log).with_context(|| format!("opening {}", log.display()))?;
-    let errors = output.try_clone().with_context(|| format!("opening {}", log.display()))?;
-    command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    let begin = Instant::now();
-    let mut child = command.spawn().with_context(|| doing.to_owned())?;
-    let mut told = 0;
-    let status = loop {
-        if let Some(status) = child.try_wait().with_context(|| doing.to_owned())? {
-            break status;
-        }
-        std::thread::sleep(Duration::from_millis(200));
-        let seconds = begin.elapsed().as_secs();
-        if seconds >= told + 10 {
-            told = seconds;
-            step("python", format!("{doing}: {seconds} s"));
-        }
-    };
-    if !status.success() {
-        bail!("{doing} failed ({status}); the end of {}:\n{}", log.display(), tail(log, 15));
-    }
-    step("python", format!("{doing}: done in {:.0} s", begin.elapsed().as_secs_f64()));
-    Ok(())
 }
 
 fn find_python() -> Result<String> {
@@ -138,13 +109,6 @@ fn judge(answer: &str) -> Verdict {
     if missing.is_empty() { Verdict::Fits } else { Verdict::Lacks(missing.join(" and ")) }
 }
 
-fn remove(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("removing {}", folder.display())),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,15 +121,5 @@ mod tests {
         assert_eq!(judge("2 7"), Verdict::TooOld(2, 7));
         assert_eq!(judge("3 12 venv ensurepip"), Verdict::Lacks("venv and ensurepip".to_owned()));
         assert_eq!(judge("hello"), Verdict::NotThere);
-    }
-
-    #[test]
-    fn a_failed_step_shows_the_end_of_its_log() {
-        let folder = tempfile::tempdir().expect("makes a folder");
-        let log = folder.path().join("pip.log");
-        let mut command = Command::new("sh");
-        command.args(["-c", "echo first; echo 'no such package' >&2; exit 3"]);
-        let error = run_logged(command, &log, "installing").expect_err("fails");
-        assert!(error.to_string().contains("  | no such package"), "{error}");
     }
 }
