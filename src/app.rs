@@ -168,11 +168,11 @@ fn variables_named(spec: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The CA files of all Collections, each once.
+/// The CA files of all Collections and restore drills, each once.
 fn authorities(documents: &[Document]) -> Vec<String> {
-    let named = documents.iter().filter_map(|document| {
-        let file = document.spec.get("tlsCaFile").and_then(Value::as_str)?;
-        Some(document.meta.folder.join(file).to_string_lossy().into_owned())
+    let named = documents.iter().flat_map(|document| {
+        let files = ["/tlsCaFile", "/restoreDrill/tlsCaFile"].map(|path| document.spec.pointer(path).and_then(Value::as_str));
+        files.into_iter().flatten().map(|file| document.meta.folder.join(file).to_string_lossy().into_owned())
     });
     named.collect::<BTreeSet<_>>().into_iter().collect()
 }

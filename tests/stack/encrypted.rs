@@ -42,4 +42,12 @@ fn a_private_authority_is_trusted_where_the_collection_names_it() {
     assert_eq!(made.line("Collection/weather")["outputs"]["documents"], SAMPLE_DOCUMENTS, "{:#}", made.0);
     world.apply().changed_nothing();
     world.run(&["restore", "latest", "--into", "restored"]).expect(0).says(&[&SAMPLE_DOCUMENTS.to_string()]);
+
+    // A drill on a server of its own names the authority itself.
+    world.set("SCRATCH_URI", &format!("mongodb://localhost:{port}/?tls=true"));
+    let elsewhere = "    server: {uriFromEnv: SCRATCH_URI}\n";
+    world.edit("60-backup.yaml", "    everyDays: 7 ", &format!("{elsewhere}    everyDays: 7 "));
+    world.run(&["run", "drill", "--timeout", "15s"]).expect(1).says(&["Backup/nightly", "UnknownIssuer"]);
+    world.edit("60-backup.yaml", elsewhere, &format!("{elsewhere}    tlsCaFile: authority.pem\n"));
+    world.run(&["run", "drill"]).expect(0).says(&["drill: ", "all as they were"]);
 }

@@ -6,6 +6,9 @@ use crate::database::COLLECTION;
 use crate::outcome::Report;
 use crate::world::{SAMPLE_DOCUMENTS, World};
 
+/// The dataset's file.
+const DATASET: &str = "p8-processed/weather_mongodb_ready.json";
+
 /// What makes the nightly backup a sealed one, with the Secret of its key.
 const SEALED: &str = "  encryption:
     ageKey: {ref: Secret/p8/backup, key: password}
@@ -106,12 +109,28 @@ fn a_database_is_refilled_from_the_backup_once_its_dataset_cannot_be_made_again(
     world.apply();
     let before = world.documents(&world.database());
 
-    // A vanished vendor alone is no reason to turn to backups: the dataset is still there.
+    // A vanished vendor alone is no reason to turn to backups: what it brought earlier is there, and fills the database.
     let away = world.sources().with_file_name("away");
     std::fs::rename(world.sources(), &away).expect("the sources vanish");
     world.drop_database();
     let report = world.run(&["plan", "--output", "json"]).expect(1).report();
-    assert_eq!(report.fate("Collection/weather"), "blocked", "{:#}", report.0);
+    assert_eq!(report.fate("Source/infoclimat"), "failed", "{:#}", report.0);
+    assert_eq!(report.fate("Collection/weather"), "wouldCreate", "{:#}", report.0);
+    let filled = world.run(&["apply", "--yes"]).expect(1);
+    filled.says(&[&format!("inserted {SAMPLE_DOCUMENTS},"), "Source/infoclimat"]);
+    assert_eq!(world.documents(&world.database()), before);
+    // Nor is lost raw data, as long as the dataset is whole: no dataset is made without what was lost.
+    let dataset = world.object(DATASET);
+    world.keys("p8-data-path/").iter().for_each(|key| world.delete_object(key));
+    world.drop_database();
+    world
+        .run(&["apply", "--yes"])
+        .expect(1)
+        .says(&[&format!("inserted {SAMPLE_DOCUMENTS},"), "taken as it stands, the raw data of Source/infoclimat, Source/"]);
+    assert_eq!(world.documents(&world.database()), before);
+    world.run(&["run", "transform"]).expect(1);
+    assert_eq!(world.object(DATASET), dataset, "asked for by name, it is not made of what is left either");
+    world.drop_database();
 
     for prefix in ["p8-data-path/", "p8-processed/"] {
         world.keys(prefix).iter().for_each(|key| world.delete_object(key));
@@ -212,4 +231,23 @@ impl World {
         let drop = doc! {"dropDatabase": 1};
         self.wait(self.server.command(&self.database(), &drop, "drop the database")).expect("drops");
     }
+}
+
+#[test]
+fn raw_data_that_airbyte_alone_can_bring_may_be_lost_without_losing_the_database() {
+    let Some(world) = World::new("raw_data_that_airbyte_alone_can_bring_may_be_lost_without_losing_the_database") else { return };
+    let world = world.with_samples();
+    world.apply();
+    let before = world.documents(&world.database());
+    world.without_vendor_file("infoclimat.json");
+    world.apply().changed_nothing();
+
+    world.keys("p8-data-path/InfoClimat_data/").iter().for_each(|key| world.delete_object(key));
+    world.drop_database();
+    let planned = world.run(&["plan", "--output", "json"]).expect(1).report();
+    assert_eq!(planned.fate("Source/infoclimat"), "failed", "a plan promises nothing that apply cannot do: {:#}", planned.0);
+    assert_eq!(planned.fate("Dataset/weather"), "inSync", "{:#}", planned.0);
+    let filled = world.run(&["apply", "--yes"]).expect(1);
+    filled.says(&["nothing lies there", "run the Airbyte sync", "taken as it stands, the raw data of Source/infoclimat is missing"]);
+    assert_eq!(world.documents(&world.database()), before);
 }

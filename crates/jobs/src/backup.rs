@@ -195,7 +195,7 @@ impl Kind for BackupKind {
         }
         match &want.restore_drill {
             // A backup just made may be the first one there is to drill with.
-            Some(drill) => self.drill(&id, want, &wish, target.as_ref(), drill).await?,
+            Some(drill) => self.drill(meta, want, &wish, target.as_ref(), drill).await?,
             None if self.context.forced.wants(&drill::asked_of(&meta.name)) => return Err(drill::not_wished(&id)),
             None => {}
         }
@@ -221,24 +221,24 @@ impl BackupKind {
         Ok(())
     }
 
-    async fn drill(&self, id: &Id, want: &BackupSpec, wish: &Wish, target: &dyn Store, spec: &DrillSpec) -> Outcome<()> {
-        let (drills, asked) = (spec.drills(wish), drill::asked_of(&id.name));
+    async fn drill(&self, meta: &Meta, want: &BackupSpec, wish: &Wish, target: &dyn Store, spec: &DrillSpec) -> Outcome<()> {
+        let (id, drills, asked) = (Id::new(Self::NAME, &meta.name), spec.drills(wish), drill::asked_of(&meta.name));
         let now = Utc::now();
         if !self.context.forced.wants(&asked)
             && meteoctl_data::restore::drill::look(target, &drills, now).await.map_err(database)?.due.is_none()
         {
             return Ok(());
         }
-        let server = match &spec.server {
-            Some(server) => Connection::of(&self.context, server, spec.credentials.as_ref(), None)?,
+        let server = match spec.connection(&self.context, meta)? {
+            Some(own) => own,
             None => Connection::told_by(&want.collection)?,
         };
         let server = server.open(&self.context).await?;
-        self.context.progress(id, "restore for a drill", 0, None, "documents");
+        self.context.progress(&id, "restore for a drill", 0, None, "documents");
         let done = meteoctl_data::restore::drill::drill(&server, &drills, target, now).await.map_err(database)?;
         self.context.forced.done(&asked);
         self.context.notice(
-            id,
+            &id,
             format!(
                 "drill: {} restored on {} in {}: {} documents, {} indexes, all as they were",
                 done.archive,

@@ -14,7 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::context::{JobContext, fault};
+use crate::context::{self, JobContext, fault};
+use crate::source::raw_objects;
 
 /// Keeps a dataset file equal to what its raw objects give.
 pub struct DatasetKind {
@@ -46,6 +47,10 @@ pub struct DatasetSpec {
     /// Whether a dataset without any document is fine.
     #[serde(default)]
     pub allow_empty: bool,
+    /// Set by [`Kind::without`] alone, never in a document: the dataset counts as it lies there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(skip)]
+    pub as_it_stands: bool,
 }
 
 impl DatasetSpec {
@@ -87,6 +92,8 @@ impl Kind for DatasetKind {
     const NAME: &'static str = "Dataset";
     const ABOUT: &'static str = "Transforms raw records into one file of canonical documents, with rejects, ledger and manifest.";
     const FOLLOWS: &'static [&'static str] = &["Source"];
+    /// A vendor that is away, or raw data that is lost, must not keep an empty database from being filled.
+    const OUTLIVES: &'static [&'static str] = &["Source"];
     const LOOKS_ALONE: bool = true;
     type Spec = DatasetSpec;
 
@@ -94,6 +101,9 @@ impl Kind for DatasetKind {
         let sources =
             spec.sources.iter().enumerate().filter_map(|(index, link)| expect_kind(&format!("/sources/{index}"), link, &["Source"]));
         let mut faults: Vec<Fault> = expect_kind("/bucket", &spec.bucket, &["Bucket"]).into_iter().chain(sources).collect();
+        if spec.as_it_stands {
+            faults.push(Fault::wrong("/asItStands", "a document cannot ask for this").hint("remove the line"));
+        }
         if spec.sources.is_empty() {
             faults.push(Fault::wrong("/sources", "a dataset needs at least one source"));
         }
@@ -112,15 +122,40 @@ impl Kind for DatasetKind {
         Outputs::from_iter(bucket.into_iter().chain(rest))
     }
 
+    /// What the sources brought earlier is raw data all the same. Where a prefix is empty, a dataset made without it would have lost
+    /// its documents: then the one that is there counts as it stands.
+    async fn without(&self, meta: &Meta, want: &DatasetSpec) -> Outcome<Option<DatasetSpec>> {
+        let target = self.context.store(&want.bucket)?;
+        let spec = want.transform()?;
+        let mut lost = Vec::new();
+        for source in &spec.sources {
+            if raw_objects(&target, &source.raw).await?.is_none_or(|objects| objects == 0) {
+                lost.push(format!("Source/{}", source.name));
+            }
+        }
+        if lost.is_empty() {
+            return Ok(Some(want.clone()));
+        }
+        let id = Id::new(Self::NAME, &meta.name);
+        if self.context.forced.wants(&id) || standing(target.as_ref(), &spec.output).await?.is_none() {
+            return Ok(None);
+        }
+        self.context.notice(&id, format!("warning: taken as it stands, the raw data of {} is missing", lost.join(", ")));
+        Ok(Some(DatasetSpec { as_it_stands: true, ..want.clone() }))
+    }
+
     async fn observe(&self, meta: &Meta, want: &DatasetSpec) -> Outcome<Option<Observed<DatasetSpec>>> {
         let target = self.context.store(&want.bucket)?;
-        let seen = Observed::new(want.clone()).output("bucket", want.bucket.output("name")?);
+        if want.as_it_stands {
+            let Some(manifest) = standing(target.as_ref(), &want.output).await? else { return Ok(None) };
+            let seen = Observed::new(want.clone()).note(format!("{}, taken as it stands", note(&manifest)));
+            return Ok(Some(told(seen, want, &manifest)?));
+        }
+        let seen = Observed::new(want.clone());
         let seen = match transform::look(target.as_ref(), &want.transform()?).await.map_err(fault)? {
             Standing::Absent => return Ok(None),
-            Standing::Stale { why } => seen.work("/output", why),
-            Standing::Current(manifest) => {
-                seen.note(note(&manifest)).output("documents", manifest.documents).output("digest", manifest.digest.clone())
-            }
+            Standing::Stale { why } => seen.work("/output", why).output("bucket", want.bucket.output("name")?),
+            Standing::Current(manifest) => told(seen.note(note(&manifest)), want, &manifest)?,
         };
         let asked = self.context.forced.wants(&Id::new(Self::NAME, &meta.name));
         Ok(Some(if asked { seen.work("/run", "asked for") } else { seen }))
@@ -157,6 +192,19 @@ impl Kind for DatasetKind {
         self.context.forced.done(&id);
         Ok(())
     }
+}
+
+/// The manifest of a dataset whose file lies there, whatever it was made of.
+async fn standing(target: &dyn Store, output: &str) -> Outcome<Option<DatasetManifest>> {
+    let Some(manifest) = transform::read_manifest(target, output).await.map_err(fault)? else { return Ok(None) };
+    let file = target.head(output).await.map_err(context::store)?;
+    Ok(file.is_some_and(|file| file.size == manifest.bytes).then_some(manifest))
+}
+
+/// What a dataset tells those who refer to it.
+fn told(seen: Observed<DatasetSpec>, want: &DatasetSpec, manifest: &DatasetManifest) -> Outcome<Observed<DatasetSpec>> {
+    let seen = seen.output("bucket", want.bucket.output("name")?);
+    Ok(seen.output("documents", manifest.documents).output("digest", manifest.digest.clone()))
 }
 
 /// Refuses to write over rejects that a person mended: only a replay takes them.

@@ -90,14 +90,21 @@ fn cannot_collect(from: &str, error: meteoctl_data::fault::Fault) -> Failure {
     Failure { class, hint, ..Failure::rejected(format!("collect {}", shown(from))).because(inner) }
 }
 
-/// How many objects lie under a prefix. It names a folder: `raw` must not find what lies in `raw-old`.
-async fn airbyte(target: &SharedStore, raw: &str) -> Outcome<usize> {
+/// How many objects lie under a prefix; `None` without a bucket. It names a folder: `raw` must not find what lies in `raw-old`.
+pub(crate) async fn raw_objects(target: &SharedStore, raw: &str) -> Outcome<Option<usize>> {
     let folder = if raw.is_empty() || raw.ends_with('/') { raw.to_owned() } else { format!("{raw}/") };
     match target.list(&folder).await {
-        Ok(objects) => Ok(objects.len()),
-        Err(error) if error.not_found => Ok(0),
+        Ok(objects) => Ok(Some(objects.len())),
+        Err(error) if error.not_found => Ok(None),
         Err(error) => Err(store(error)),
     }
+}
+
+/// Only others can fill a prefix whose source has no `from`.
+fn nothing_there(raw: &str) -> Failure {
+    Failure::rejected(format!("find raw data under {raw}"))
+        .because(Failure::rejected("the source has no `from`, so Airbyte fills this prefix; nothing lies there"))
+        .hint("run the Airbyte sync, or give the source a `from`")
 }
 
 impl Kind for SourceKind {
@@ -140,9 +147,13 @@ impl Kind for SourceKind {
         let target = self.context.store(&want.bucket)?;
         let bucket = want.bucket.output("name")?;
         let Some(from) = &want.from else {
-            let objects = airbyte(&target, &want.raw).await?;
-            return Ok((objects > 0)
-                .then(|| Observed::new(want.clone()).note(format!("{objects} raw objects, filled by others")).output("bucket", bucket)));
+            return match raw_objects(&target, &want.raw).await? {
+                None => Ok(None),
+                Some(0) => Err(nothing_there(&want.raw)),
+                Some(objects) => {
+                    Ok(Some(Observed::new(want.clone()).note(format!("{objects} raw objects, filled by others")).output("bucket", bucket)))
+                }
+            };
         };
         let input = self.input(meta, from).await?;
         let standing = collect::look(&want.collect(), input, target.as_ref()).await.map_err(|error| cannot_collect(from, error))?;
@@ -167,9 +178,7 @@ impl Kind for SourceKind {
 
     async fn apply(&self, meta: &Meta, want: &SourceSpec, _: &Change) -> Outcome<()> {
         let Some(from) = &want.from else {
-            return Err(Failure::rejected(format!("find raw data under {}", want.raw))
-                .because(Failure::rejected("the source has no `from`, so Airbyte fills this prefix; it has not done so yet"))
-                .hint("run the Airbyte sync, or give the source a `from`"));
+            return Err(nothing_there(&want.raw));
         };
         let target = self.context.store(&want.bucket)?;
         let input = self.input(meta, from).await?;

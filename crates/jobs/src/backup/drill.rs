@@ -5,14 +5,14 @@ use meteoctl_data::backup::{BackupSpec as Wish, Listed};
 use meteoctl_data::restore::drill::{self, DrillSpec as Drills, DrillState};
 use meteoctl_data::store::Store;
 use meteoctl_engine::failure::{Failure, Outcome};
-use meteoctl_engine::kind::{Fault, Outputs, expect_kind};
+use meteoctl_engine::kind::{Fault, Meta, Outputs, expect_kind};
 use meteoctl_engine::reference::{Id, Link};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::context::database;
-use crate::server::ServerRef;
+use crate::context::{JobContext, database};
+use crate::server::{Connection, ServerRef};
 
 /// Restore drills: the newest verified backup restored under a database name of its own, compared, timed, removed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,9 @@ pub struct DrillSpec {
     /// Secret with `username` and `password` for a `server` that is a Service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Link>,
+    /// PEM file with the certificate authorities to trust on that `server`, relative to this document's file; switches TLS on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_ca_file: Option<String>,
 }
 
 impl DrillSpec {
@@ -39,13 +42,23 @@ impl DrillSpec {
             faults.extend(expect_kind("/restoreDrill/server", link, &["Service"]));
         }
         faults.extend(self.credentials.as_ref().and_then(|link| expect_kind("/restoreDrill/credentials", link, &["Secret"])));
-        if self.credentials.is_some() && self.server.is_none() {
+        let alone = [
+            ("/restoreDrill/credentials", "credentials", self.credentials.is_some()),
+            ("/restoreDrill/tlsCaFile", "authorities", self.tls_ca_file.is_some()),
+        ];
+        for (path, what, _) in alone.into_iter().filter(|(_, _, given)| *given && self.server.is_none()) {
             faults.push(
-                Fault::wrong("/restoreDrill/credentials", "credentials without a server")
-                    .hint("name the server, or leave both out: the collection's own server and credentials are used"),
+                Fault::wrong(path, format!("{what} without a server"))
+                    .hint("name the server, or leave both out: the collection's own server is used, as the collection says"),
             );
         }
         faults
+    }
+
+    /// What leads to the server of its own; `None`: the collection's is used.
+    pub(super) fn connection(&self, context: &JobContext, meta: &Meta) -> Outcome<Option<Connection>> {
+        let authorities = self.tls_ca_file.as_ref().map(|file| meta.folder.join(file).to_string_lossy().into_owned());
+        self.server.as_ref().map(|server| Connection::of(context, server, self.credentials.as_ref(), authorities)).transpose()
     }
 
     /// The drills of the backups of `wish`.
@@ -124,6 +137,16 @@ mod tests {
             restore_seconds: passed.map(|(seconds, _)| seconds),
             passed_at: passed.map(|(_, at)| at.parse().expect("a time")),
         }
+    }
+
+    #[test]
+    fn what_leads_to_a_server_needs_one() {
+        let faults = |drill: serde_json::Value| {
+            let spec: DrillSpec = serde_json::from_value(drill).expect("a drill");
+            spec.check().into_iter().map(|fault| fault.path).collect::<Vec<_>>()
+        };
+        assert_eq!(faults(json!({"everyDays": 7, "tlsCaFile": "ca.pem"})), ["/restoreDrill/tlsCaFile"]);
+        assert_eq!(faults(json!({"everyDays": 0, "server": {"uriFromEnv": "X"}, "tlsCaFile": "ca.pem"})), ["/restoreDrill/everyDays"]);
     }
 
     #[test]
