@@ -1,10 +1,10 @@
 //! GET and POST to a server on loopback: all the HTTP that chores need, without a client library in the build.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 /// Answers larger than this are cut off: no answer a chore reads comes near it.
 const LARGEST_ANSWER: u64 = 4 << 20;
@@ -42,8 +42,16 @@ pub fn ask(port: u16, path: &str, body: Option<&str>, patience: Duration) -> Res
     );
     stream.write_all(request.as_bytes()).with_context(doing)?;
     let mut answer = Vec::new();
-    stream.take(LARGEST_ANSWER).read_to_end(&mut answer).with_context(doing)?;
+    stream.take(LARGEST_ANSWER).read_to_end(&mut answer).map_err(|error| silence(error, patience)).with_context(doing)?;
     parse(&String::from_utf8_lossy(&answer)).with_context(doing)
+}
+
+/// The system's word for a read that gave up says nothing of time.
+fn silence(error: std::io::Error, patience: Duration) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => anyhow!("no answer within {} s", patience.as_secs_f64()),
+        _ => error.into(),
+    }
 }
 
 /// Opens a connection to a port on loopback whose reads and writes give up after `patience`.
@@ -81,6 +89,14 @@ mod tests {
         assert!(answer.is_success());
         assert!(parse("SSH-2.0-OpenSSH\r\n\r\n").is_err());
         assert!(parse("HTTP/1.1 200 OK").is_err());
+    }
+
+    #[test]
+    fn silence_is_told_in_seconds() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("binds");
+        let port = listener.local_addr().expect("has an address").port();
+        let error = ask(port, "/reset", None, Duration::from_millis(50)).expect_err("nobody answers");
+        assert!(format!("{error:#}").ends_with("/reset: no answer within 0.05 s"), "{error:#}");
     }
 
     #[test]

@@ -114,7 +114,8 @@ pub fn ports(workspace: &Workspace) -> Result<env::Ports> {
 
 /// Empties the running servers: what a new account and a new database look like. An emulator among `fresh` is empty already.
 ///
-/// LocalStack's free edition has no reset of its own, so it is started anew, on the same port.
+/// Both emulators are started anew, on the same port: LocalStack's free edition has no reset of its own, and Moto's makes every
+/// account's regions again, which takes minutes after a whole test run.
 ///
 /// # Errors
 /// When the stack is not up or a server refuses.
@@ -125,16 +126,11 @@ pub fn reset(workspace: &Workspace, fresh: &[Server]) -> Result<()> {
     // The database lies on disk: it may hold what an earlier run of the stack left.
     drop_databases(workspace, ports.mongodb)?;
     step("mongodb", "is empty");
-    if !fresh.contains(&Server::Moto) {
-        server::expect_success(ports.moto, "/moto-api/reset", Some(""))?;
-        Server::Moto.prepare(ports.moto)?;
-        step("moto", "is empty");
+    let mut full = Vec::new();
+    for server in [Server::LocalStack, Server::Moto].into_iter().filter(|server| !fresh.contains(server)) {
+        full.push((server, end(workspace, &mut state, server)?));
     }
-    if !fresh.contains(&Server::LocalStack) {
-        let before = end(workspace, &mut state, Server::LocalStack)?;
-        start(workspace, &mut state, &[(Server::LocalStack, before)])?;
-    }
-    Ok(())
+    start(workspace, &mut state, &full)
 }
 
 /// Drops every database but MongoDB's own, by the driver that came with the servers.
