@@ -28,7 +28,7 @@ impl Amount<'_> {
             return self.doing.to_owned();
         }
         let mut text = match self.total {
-            Some(total) => format!("{}: {} of {}{}", self.doing, self.units(self.done), self.units(total), percent(self.done, total)),
+            Some(total) => format!("{}: {} of {}{}", self.doing, self.part(), self.units(total), percent(self.done, total)),
             None => format!("{}: {}", self.doing, self.units(self.done)),
         };
         if let Some(rate) = self.rate() {
@@ -45,6 +45,11 @@ impl Amount<'_> {
     fn rate(&self) -> Option<f64> {
         let rate = self.done.saturating_sub(self.before) as f64 / self.watched.as_secs_f64();
         (self.watched >= SETTLED && rate >= 1.0).then_some(rate)
+    }
+
+    /// What is done, the unit left to the whole where both have the same.
+    fn part(&self) -> String {
+        if self.unit == "bytes" { bytes(self.done) } else { grouped(self.done) }
     }
 
     fn units(&self, count: u64) -> String {
@@ -120,9 +125,9 @@ mod tests {
         transform: 1.2 GB of 10.0 GB (12 %), 310 MB/s, 28 s left
         transform: 999 kB of 10 MB (9 %)
         transform: 9 MB of 10 MB (99 %), 333 kB/s
-        transform: 1,500 documents of 2,000,000 documents (0 %), 50 documents/s, 11 h 6 min left
+        transform: 1,500 of 2,000,000 documents (0 %), 50 documents/s, 11 h 6 min left
         transform: 1,234,567 documents, 500,000 documents/s
-        transform: 0 queries of 0 queries
+        transform: 0 of 0 queries
         ");
     }
 }

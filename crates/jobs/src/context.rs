@@ -85,6 +85,11 @@ impl Forced {
     }
 }
 
+/// `1 row`, `2 rows`.
+pub fn counted(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A fault of the pipeline as a failure.
 pub fn fault(fault: Fault) -> Failure {
     let failure = if fault.transient { Failure::transient(fault.doing) } else { Failure::rejected(fault.doing) };

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::context::{self, JobContext, fault};
+use crate::context::{self, JobContext, counted, fault};
 use crate::source::raw_objects;
 
 /// Keeps a dataset file equal to what its raw objects give.
@@ -216,11 +216,6 @@ async fn unedited(target: &dyn Store, spec: &TransformSpec) -> Outcome<()> {
     Err(Failure::rejected(format!("make {} anew", spec.output))
         .because(Failure::rejected(format!("{key} was edited since it was written, and its mended lines would be lost")))
         .hint("take them along with `meteoctl run transform --replay`, or remove that file"))
-}
-
-/// `1 row`, `2 rows`.
-fn counted(count: u64, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 /// What somebody should look at although the dataset was made.

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::context::{JobContext, fault, store};
+use crate::context::{JobContext, counted, fault, store};
 
 /// Keeps a raw prefix filled.
 pub struct SourceKind {
@@ -150,9 +150,11 @@ impl Kind for SourceKind {
             return match raw_objects(&target, &want.raw).await? {
                 None => Ok(None),
                 Some(0) => Err(nothing_there(&want.raw)),
-                Some(objects) => {
-                    Ok(Some(Observed::new(want.clone()).note(format!("{objects} raw objects, filled by others")).output("bucket", bucket)))
-                }
+                Some(objects) => Ok(Some(
+                    Observed::new(want.clone())
+                        .note(format!("{}, filled by others", counted(objects as u64, "raw object")))
+                        .output("bucket", bucket),
+                )),
             };
         };
         let input = self.input(meta, from).await?;
@@ -162,13 +164,14 @@ impl Kind for SourceKind {
         if !standing.present && standing.outdated.is_empty() && !asked {
             return Ok(None);
         }
-        let mut seen =
-            Observed::new(want.clone()).note(format!("{} records in {}", standing.records, standing.key)).output("bucket", bucket);
+        let mut seen = Observed::new(want.clone())
+            .note(format!("{} in {}", counted(standing.records, "record"), standing.key))
+            .output("bucket", bucket);
         if !standing.present {
-            seen = seen.work("/raw", format!("collect {} records into {}", standing.records, standing.key));
+            seen = seen.work("/raw", format!("collect {} into {}", counted(standing.records, "record"), standing.key));
         }
         if !standing.outdated.is_empty() {
-            seen = seen.work("/raw/outdated", format!("remove {} objects of earlier collects", standing.outdated.len()));
+            seen = seen.work("/raw/outdated", format!("remove {} of earlier collects", counted(standing.outdated.len() as u64, "object")));
         }
         if asked && standing.in_sync() {
             seen = seen.work("/run", "asked for");
