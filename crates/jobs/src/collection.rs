@@ -68,9 +68,7 @@ pub struct CollectionSpec {
 impl CollectionSpec {
     /// What leads to the server.
     pub fn connection(&self, context: &JobContext, meta: &Meta) -> Outcome<Connection> {
-        // An absolute path stays what it is.
-        let authorities = self.tls_ca_file.as_ref().map(|file| meta.folder.join(file).to_string_lossy().into_owned());
-        Connection::of(context, &self.server, self.credentials.as_ref(), authorities)
+        Connection::of(context, meta, &self.server, self.credentials.as_ref(), self.tls_ca_file.as_deref())
     }
 
     fn import(&self) -> ImportSpec {

@@ -147,7 +147,8 @@ impl Kind for DatasetKind {
     async fn observe(&self, meta: &Meta, want: &DatasetSpec) -> Outcome<Option<Observed<DatasetSpec>>> {
         let target = self.context.store(&want.bucket)?;
         if want.as_it_stands {
-            let Some(manifest) = standing(target.as_ref(), &want.output).await? else { return Ok(None) };
+            // Absent would mean: to be made, of what is left.
+            let Some(manifest) = standing(target.as_ref(), &want.output).await? else { return Err(of_what_is_left(want)) };
             let seen = Observed::new(want.clone()).note(format!("{}, taken as it stands", note(&manifest)));
             return Ok(Some(told(seen, want, &manifest)?));
         }
@@ -162,6 +163,9 @@ impl Kind for DatasetKind {
     }
 
     async fn apply(&self, meta: &Meta, want: &DatasetSpec, _: &Change) -> Outcome<()> {
+        if want.as_it_stands {
+            return Err(of_what_is_left(want));
+        }
         let id = Id::new(Self::NAME, &meta.name);
         let target = self.context.store(&want.bucket)?;
         let told = |progress: transform::Progress| {
@@ -199,6 +203,13 @@ async fn standing(target: &dyn Store, output: &str) -> Outcome<Option<DatasetMan
     let Some(manifest) = transform::read_manifest(target, output).await.map_err(fault)? else { return Ok(None) };
     let file = target.head(output).await.map_err(context::store)?;
     Ok(file.is_some_and(|file| file.size == manifest.bytes).then_some(manifest))
+}
+
+/// A dataset without the documents of a source whose raw data is lost is never made.
+fn of_what_is_left(want: &DatasetSpec) -> Failure {
+    Failure::rejected(format!("make {} anew", want.output))
+        .because("raw data of a source is missing, and its documents would be lost")
+        .hint("see what keeps that source from being collected")
 }
 
 /// What a dataset tells those who refer to it.

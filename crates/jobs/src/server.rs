@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use meteoctl_data::mongo::{ConnectSpec, Credentials, Server};
 use meteoctl_engine::failure::{Failure, Outcome};
+use meteoctl_engine::kind::Meta;
 use meteoctl_engine::reference::Link;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,14 @@ pub struct Connection {
 
 impl Connection {
     /// What the spec says; `Pending` while the Service has no endpoint, unless the operator's URI makes that needless.
-    pub fn of(context: &JobContext, server: &ServerRef, credentials: Option<&Link>, tls_ca_file: Option<String>) -> Outcome<Connection> {
+    /// `tls_ca_file` is relative to the document's file; an absolute path stays what it is.
+    pub fn of(
+        context: &JobContext,
+        meta: &Meta,
+        server: &ServerRef,
+        credentials: Option<&Link>,
+        tls_ca_file: Option<&str>,
+    ) -> Outcome<Connection> {
         let given = context.mongodb_uri.is_some();
         let needed = |link: &Link, output: &str| if given { Ok(link.output(output).ok()) } else { link.output(output).map(Some) };
         let (endpoint, uri_from_env) = match server {
@@ -60,6 +68,7 @@ impl Connection {
             ServerRef::FromEnv(variable) => (None, Some(variable.uri_from_env.clone())),
         };
         let secret = credentials.map_or(Ok(None), |link| needed(link, "name"))?;
+        let tls_ca_file = tls_ca_file.map(|file| meta.folder.join(file).to_string_lossy().into_owned());
         Ok(Connection { endpoint, uri_from_env, secret, tls_ca_file })
     }
 

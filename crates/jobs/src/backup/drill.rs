@@ -42,14 +42,14 @@ impl DrillSpec {
             faults.extend(expect_kind("/restoreDrill/server", link, &["Service"]));
         }
         faults.extend(self.credentials.as_ref().and_then(|link| expect_kind("/restoreDrill/credentials", link, &["Secret"])));
-        let alone = [
-            ("/restoreDrill/credentials", "credentials", self.credentials.is_some()),
-            ("/restoreDrill/tlsCaFile", "authorities", self.tls_ca_file.is_some()),
+        let given = [
+            self.credentials.as_ref().map(|_| ("/restoreDrill/credentials", "credentials")),
+            self.tls_ca_file.as_ref().map(|_| ("/restoreDrill/tlsCaFile", "authorities")),
         ];
-        for (path, what, _) in alone.into_iter().filter(|(_, _, given)| *given && self.server.is_none()) {
+        for (path, what) in given.into_iter().flatten().filter(|_| self.server.is_none()) {
             faults.push(
                 Fault::wrong(path, format!("{what} without a server"))
-                    .hint("name the server, or leave both out: the collection's own server is used, as the collection says"),
+                    .hint("name the server, or leave this out: the collection's own server is used, as the collection says"),
             );
         }
         faults
@@ -57,8 +57,8 @@ impl DrillSpec {
 
     /// What leads to the server of its own; `None`: the collection's is used.
     pub(super) fn connection(&self, context: &JobContext, meta: &Meta) -> Outcome<Option<Connection>> {
-        let authorities = self.tls_ca_file.as_ref().map(|file| meta.folder.join(file).to_string_lossy().into_owned());
-        self.server.as_ref().map(|server| Connection::of(context, server, self.credentials.as_ref(), authorities)).transpose()
+        let Some(server) = &self.server else { return Ok(None) };
+        Connection::of(context, meta, server, self.credentials.as_ref(), self.tls_ca_file.as_deref()).map(Some)
     }
 
     /// The drills of the backups of `wish`.
